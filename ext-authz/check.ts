@@ -1,0 +1,73 @@
+import type { Logger } from 'pino'
+import { denyResponse, type ProblemStyle, passResponse } from './check-response.ts'
+import { decide, type Surroundings } from './decide.ts'
+import type { KeySets } from './identity/key-sets.ts'
+import { LivePolicies } from './live-policy.ts'
+import type { Memo } from './memo.ts'
+import type { CheckMetrics } from './metrics.ts'
+import { type CheckParts, type Request, readRequest } from './request.ts'
+import { type Deny, deny, outage } from './verdict.ts'
+
+/** What the Check method is built from. */
+export interface CheckOptions {
+  readonly keys: KeySets
+  readonly memo: Memo
+  readonly metrics: CheckMetrics
+  readonly log: Logger
+  /** Epoch ms. */
+  readonly now: () => number
+  /** `CheckResponse` as wire bytes. */
+  readonly encode: (response: ReturnType<typeof passResponse> | ReturnType<typeof denyResponse>) => Buffer
+  readonly style: ProblemStyle
+  /** Development only: problems of our own faults carry the exception and its stack (RT-7). */
+  readonly showFaults: boolean
+}
+
+/**
+ * `envoy.service.auth.v3.Authorization/Check` as a function of the decoded request: read, decide, answer. Always
+ * resolves: a refusal is a denied response, a fault of ours a 500 problem.
+ */
+export function createCheck(options: CheckOptions): (check: CheckParts) => Promise<Buffer> {
+  const policies = new LivePolicies()
+  const around: Surroundings = { ...options, encodePass: (pass) => options.encode(passResponse(pass)) }
+  return async function check(parts) {
+    const started = performance.now()
+    const request = readRequest(parts)
+    const answer = await answerTo(request, policies, around, options)
+    const denied = !Buffer.isBuffer(answer)
+    options.metrics.observe(denied ? answer.slug : 'pass', performance.now() - started)
+    return denied ? options.encode(denyResponse(answer, request, options.style)) : answer
+  }
+}
+
+async function answerTo(
+  request: Request,
+  policies: LivePolicies,
+  around: Surroundings,
+  options: CheckOptions,
+): Promise<Buffer | Deny> {
+  if (request.fault !== undefined) return request.fault
+  const live = policies.of(request.policyText)
+  if (live === undefined || !live.matchesPath(request.path)) return withoutPolicy(request, options)
+  try {
+    return await decide(request, live, around)
+  } catch (error) {
+    return fault(error, request, options)
+  }
+}
+
+/** Nothing says what this route demands, or it says so for another path: closed, and somebody must look (design.md §1.2). */
+function withoutPolicy(request: Request, { metrics, log }: CheckOptions): Deny {
+  metrics.withoutPolicy.inc()
+  log.error(
+    { correlationId: request.correlationId, path: request.path, carried: request.policyText !== undefined },
+    'ALARM: a Check came without a complete policy for its path; answered 503. Compare the versions of xds-server and ext-authz.',
+  )
+  return outage('The gateway has no policy for this route.')
+}
+
+function fault(error: unknown, request: Request, { log, showFaults }: CheckOptions): Deny {
+  log.error({ err: error, correlationId: request.correlationId }, 'a Check failed; answered 500')
+  if (!showFaults || !(error instanceof Error)) return deny('internal-server-error')
+  return deny('internal-server-error', undefined, { exception: error.name, stack: error.stack ?? error.message })
+}

@@ -1,0 +1,145 @@
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+  type ProtectedHeaderParameters,
+} from 'jose'
+import type { IssuerPolicy } from '../../policies/policy.ts'
+import { type Deny, deny, outage } from '../verdict.ts'
+import { ClaimError, identityOf } from './claims.ts'
+import type { Identity } from './identity.ts'
+import type { KeySet } from './key-set.ts'
+import type { KeySets } from './key-sets.ts'
+
+const MAX_KID = 256
+const MAX_DEPTH = 20
+/** Token types that may grant access; an absent `typ` is what RFC 7519 §5.1 allows. */
+const ACCESS_TOKEN_TYPES: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt'])
+
+/** Who a token speaks for, and how long the keys that said so are believed. */
+export interface VerifiedToken {
+  readonly kind: 'verified'
+  readonly identity: Identity
+  /** `exp` plus the issuer's clock tolerance, epoch ms. */
+  readonly expiresAt: number
+  readonly keys: KeySet
+  /** `keys.generation` when the signature was checked. */
+  readonly generation: number
+}
+
+/** A verified token, or why it is refused (ID-1…ID-5). */
+export type Verified = VerifiedToken | Deny
+
+/** Verifies a compact JWT against the issuers a route accepts. The issuer is picked by `iss`, its keys by `kid`. */
+export async function verifyToken(
+  token: string,
+  issuers: readonly IssuerPolicy[],
+  sets: KeySets,
+  now: number,
+): Promise<Verified> {
+  const parts = unverified(token)
+  if (parts === undefined) return deny('invalid-token', 'The token is not a JWT.')
+  const issuer = issuers.find((candidate) => candidate.issuer === parts.payload.iss)
+  if (issuer === undefined) return deny('invalid-token', 'The token is from an issuer this route does not accept.')
+  const set = sets.of(issuer)
+  const answer = await set.keyFor(parts.header.kid)
+  if (answer.at !== 'known') {
+    return answer.at === 'unavailable'
+      ? outage('The issuer of the token cannot be asked for its keys now.')
+      : deny('invalid-token', 'The token is signed with a key its issuer does not have.')
+  }
+  const { generation } = set
+  try {
+    const payload = await signedPayload(token, answer.find, optionsFor(issuer, now))
+    const identity = identityFrom(payload, issuer, now)
+    const expiresAt = identity.expiresAt + issuer.clockToleranceSeconds * 1000
+    return { kind: 'verified', identity, expiresAt, keys: set, generation }
+  } catch (error) {
+    return refusal(error)
+  }
+}
+
+/** Header and payload as they claim to be, only to pick issuer and key; undefined where they are no JWT of ours. */
+function unverified(token: string): { header: ProtectedHeaderParameters; payload: JWTPayload } | undefined {
+  try {
+    const header = decodeProtectedHeader(token)
+    const payload = decodeJwt(token)
+    const kid: unknown = header.kid
+    const plausible = kid === undefined || (typeof kid === 'string' && kid.length > 0 && kid.length <= MAX_KID)
+    return plausible && ACCESS_TOKEN_TYPES.has(header.typ) && shallow(payload, MAX_DEPTH)
+      ? { header, payload }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Deep nesting would blow the stack of whatever later walks the claims (facts/threats.md §0.9). */
+function shallow(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return depth > 0 && Object.values(value).every((member) => shallow(member, depth - 1))
+}
+
+function optionsFor(issuer: IssuerPolicy, now: number): JWTVerifyOptions {
+  return {
+    algorithms: [...issuer.algorithms],
+    issuer: issuer.issuer,
+    ...(issuer.audience === undefined ? {} : { audience: [...issuer.audience] }),
+    clockTolerance: issuer.clockToleranceSeconds,
+    currentDate: new Date(now),
+    requiredClaims: ['iat', 'exp', 'sub'],
+  }
+}
+
+/** Tokens without a `kid` may fit several keys of a set in rotation: each is tried. */
+async function signedPayload(token: string, find: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, find, options)).payload
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
+  }
+}
+
+function identityFrom(payload: JWTPayload, issuer: IssuerPolicy, now: number): Identity {
+  const identity = identityOf(payload, issuer.claims)
+  const issuedAt = wholeSeconds('iat', payload.iat)
+  if (payload.nbf !== undefined) wholeSeconds('nbf', payload.nbf)
+  if (issuedAt * 1000 > now + issuer.clockToleranceSeconds * 1000) throw new ClaimError('iat', 'is in the future')
+  if (identity.expiresAt / 1000 - issuedAt > issuer.maxLifetimeSeconds) {
+    throw new ClaimError('exp', `is more than ${issuer.maxLifetimeSeconds} s after iat`)
+  }
+  return identity
+}
+
+/** jose takes any number; a fraction or an infinity would make a token that never ends (facts/threats.md §0.9). */
+function wholeSeconds(claim: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value
+  throw new ClaimError(claim, 'must be a whole number of seconds since 1970')
+}
+
+function refusal(error: unknown): Deny {
+  if (error instanceof ClaimError) {
+    return deny('invalid-token', `The token was refused: ${error.message}.`, { claim: error.claim })
+  }
+  if (error instanceof errors.JWTExpired) return deny('token-expired')
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    const rule = error.reason === 'missing' ? 'is missing' : 'is not acceptable'
+    return deny('invalid-token', `The token was refused: claim "${error.claim}" ${rule}.`, { claim: error.claim })
+  }
+  // Every other jose error is a token that is not what it says it is; anything else is a bug and must surface as one.
+  if (error instanceof errors.JOSEError) return deny('invalid-token')
+  if (error instanceof TypeError) return deny('invalid-token')
+  throw error
+}

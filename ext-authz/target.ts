@@ -1,0 +1,12 @@
+import type { Identity } from './identity/identity.ts'
+import type { LivePolicy } from './live-policy.ts'
+import type { TargetName } from './verdict.ts'
+
+/**
+ * AZ-4: trial users work in the sandbox, everybody else in production. An open route that splits has no caller to ask:
+ * it chooses nothing, and Envoy's base route answers 503.
+ */
+export function targetOf(identity: Identity | undefined, { policy }: LivePolicy): TargetName | undefined {
+  if (!policy.split || identity === undefined) return undefined
+  return identity.trial ? 'sandbox' : 'production'
+}

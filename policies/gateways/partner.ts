@@ -1,0 +1,35 @@
+import { defineGateway, del, get, http, jwt, open, patch, post } from '../define.ts'
+
+/** The partner platform (PP): every route asks for a permission (RT-1, AZ-3). */
+export default defineGateway({
+  name: 'partner',
+  type: 'PP',
+  prefix: '/api/v1',
+  identity: jwt('waooaw', 'waooaw-ai', 'keycloak'),
+  cors: { origins: ['https://partners.waooaw.com'], credentials: true },
+  upstreams: { plant: http('plant:8000'), sandbox: http('plant-sandbox:8001') },
+  target: { paid: 'plant', trial: 'sandbox' },
+  routes: {
+    health: get('/health', { identity: open('health probes carry no credentials'), target: 'plant' }),
+    'list agents': get('/agents'),
+    'show agent': get('/agents/{id}'),
+    'create agent': post('/agents'),
+    'change agent': patch('/agents/{id}'),
+    'delete agent': del('/agents/{id}'),
+    'list deployments': get('/deployments'),
+    'show deployment': get('/deployments/{id}'),
+    deploy: post('/deployments', { action: 'deploy', timeout: '60s' }),
+    'list tasks': get('/tasks'),
+    'show task': get('/tasks/{id}'),
+    'start task': post('/tasks'),
+    'cancel task': del('/tasks/{id}'),
+    'list users': get('/users'),
+    'invite user': post('/users'),
+    'remove user': del('/users/{id}'),
+    'list reports': get('/reports'),
+    'show billing': get('/billing'),
+    'read audit': get('/audit'),
+    'show settings': get('/settings'),
+    'change settings': patch('/settings'),
+  },
+})

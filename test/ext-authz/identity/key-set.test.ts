@@ -1,0 +1,130 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { checkBench } from '../../support/check-bench.ts'
+import { checkRequest, routePolicy } from '../../support/check-request.ts'
+import { TokenIssuer } from '../../support/token-issuer.ts'
+
+let issuer: TokenIssuer
+let folder: string
+const open: ReturnType<typeof checkBench>[] = []
+
+beforeEach(async () => {
+  issuer = await TokenIssuer.open()
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-keys-'))
+})
+afterEach(async () => {
+  for (const bench of open.splice(0)) bench.close()
+  await issuer.close()
+})
+
+function bench() {
+  const made = checkBench({ folder })
+  open.push(made)
+  return made
+}
+
+async function ask(on: ReturnType<typeof checkBench>, token: string) {
+  const policy = routePolicy({ identity: { kind: 'jwt', issuers: [issuer.policy()] } })
+  return (await on.ask(checkRequest({ policy, headers: [['authorization', `Bearer ${token}`]] }))).slug
+}
+
+test('ID-4 a new key is picked up by its unknown kid, with no false 401', async () => {
+  const gateway = bench()
+  expect(await ask(gateway, await issuer.sign())).toBe('pass')
+  await issuer.addKey('key-2')
+  const tokens = await Promise.all(Array.from({ length: 20 }, (_, n) => issuer.sign({ user_id: `u-${n}` })))
+  const answers = await Promise.all(tokens.map((token) => ask(gateway, token)))
+  expect(new Set(answers)).toEqual(new Set(['pass']))
+  expect(issuer.fetches).toBe(2)
+})
+
+test('ID-4 ten thousand unknown kids cause at most five fetches, and known keys go on', async () => {
+  const gateway = bench()
+  const good = await issuer.sign()
+  expect(await ask(gateway, good)).toBe('pass')
+  const [, payload, signature] = good.split('.')
+  for (let n = 0; n < 10_000; n++) {
+    const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: `random-${n}` })).toString('base64url')
+    expect(await ask(gateway, `${header}.${payload}.${signature}`)).toBe('invalid-token')
+  }
+  expect(issuer.fetches).toBeLessThanOrEqual(6)
+  expect(await ask(gateway, await issuer.sign({ user_id: 'u-2' }))).toBe('pass')
+})
+
+test('ID-4 the issuer is down: tokens of known keys go on, new tokens too; unknown keys are 503', async () => {
+  const gateway = bench()
+  expect(await ask(gateway, await issuer.sign())).toBe('pass')
+  await issuer.close()
+  expect(await ask(gateway, await issuer.sign({ user_id: 'u-2' }))).toBe('pass')
+  await issuer.addKey('key-2')
+  expect(await ask(gateway, await issuer.sign())).toBe('service-unavailable')
+})
+
+test('design.md §8 keys older than 24 h are not believed while the issuer is down: 503, not 401', async () => {
+  const gateway = bench()
+  expect(await ask(gateway, await issuer.sign())).toBe('pass')
+  await issuer.close()
+  gateway.clock.offset = 24 * 3_600_000 + 1000
+  const later = Math.floor(Date.now() / 1000) + 24 * 3600
+  expect(await ask(gateway, await issuer.sign({ iat: later, exp: later + 600 }))).toBe('service-unavailable')
+})
+
+test('ID-4 an issuer that was never reached is 503, and works as soon as it answers', async () => {
+  const gateway = bench()
+  issuer.mode = 'broken'
+  const token = await issuer.sign()
+  expect(await ask(gateway, token)).toBe('service-unavailable')
+  issuer.mode = 'good'
+  gateway.clock.offset = 2000
+  expect(await ask(gateway, token)).toBe('pass')
+})
+
+test('design.md §8 a worker that restarts while its issuer is down goes on with the last good keys', async () => {
+  expect(await ask(bench(), await issuer.sign())).toBe('pass')
+  await issuer.close()
+  const restarted = bench()
+  await vi.waitUntil(async () => {
+    await restarted.keys.restore()
+    return (await ask(restarted, await issuer.sign())) === 'pass'
+  }, 5000)
+})
+
+test.each([
+  ['an empty set', { body: '{"keys":[]}' }],
+  ['HTML', { body: '<html>down for maintenance</html>' }],
+  ['an error', { body: '{"keys":[]}', status: 500 }],
+  ['2 MiB of nothing', { body: ' '.repeat(2 << 20) }],
+])('facts/threats.md §3 row 25 %s never replaces a good set', async (_name, mode) => {
+  const gateway = bench()
+  expect(await ask(gateway, await issuer.sign())).toBe('pass')
+  const token = await issuer.sign({ user_id: 'u-2' })
+  issuer.mode = mode
+  const set = gateway.keys.of(issuer.policy())
+  expect(await set.keyFor('unknown')).toEqual({ at: 'unavailable' })
+  expect(await ask(gateway, token)).toBe('pass')
+})
+
+test('facts/threats.md 1d a redirect of the key set is not followed', async () => {
+  issuer.mode = { body: '', status: 302 }
+  expect(await ask(bench(), await issuer.sign())).toBe('service-unavailable')
+})
+
+test('ID-8 a removed key is refused at once after the fetch that lacks it, also from memory', async () => {
+  const gateway = bench()
+  const token = await issuer.sign()
+  expect(await ask(gateway, token)).toBe('pass')
+  expect(await ask(gateway, token)).toBe('pass')
+  await issuer.addKey('key-2')
+  issuer.keys.shift()
+  expect(await ask(gateway, await issuer.sign())).toBe('pass')
+  expect(await ask(gateway, token)).toBe('invalid-token')
+})
+
+test('ID-1 keys that are too weak, for encryption or of another kind are not taken', async () => {
+  const weak = { kty: 'RSA', n: 'AQAB', e: 'AQAB', kid: 'key-1', alg: 'RS256' }
+  const secret = { kty: 'oct', k: 'c2VjcmV0', kid: 'key-1', alg: 'HS256' }
+  issuer.mode = { body: JSON.stringify({ keys: [weak, secret, { ...weak, use: 'enc' }] }) }
+  expect(await ask(bench(), await issuer.sign())).toBe('service-unavailable')
+})
