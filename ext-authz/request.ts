@@ -65,7 +65,8 @@ export function readRequest(check: CheckParts): Request {
   const { values, repeated } = readHeaders(http?.header_map?.headers ?? [])
   const method = http?.method ?? ''
   const path = withoutQuery(http?.path ?? '')
-  const fault = repeated === undefined ? faultOf(method, path, http?.host ?? '') : twice(repeated)
+  const doubled = repeated ?? (isList(values.get('content-type')) ? 'content-type' : undefined)
+  const fault = doubled === undefined ? faultOf(method, path, http?.host ?? '') : twice(doubled)
   return {
     method,
     path,
@@ -93,6 +94,11 @@ function readHeaders(headers: readonly RawHeader[]): { values: Map<string, strin
 function textOf(raw: RawHeader['raw_value'], value: string | undefined): string {
   if (raw === undefined || raw.length === 0) return value ?? ''
   return typeof raw === 'string' ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
+}
+
+/** Envoy joins two Content-Type headers with a comma before it asks; outside quotes a media type has none (RFC 9110 §8.3). */
+function isList(contentType: string | undefined): boolean {
+  return contentType?.includes(',') === true && contentType.replace(/"(?:[^"\\]|\\.)*"/g, '').includes(',')
 }
 
 function twice(header: string): Deny {

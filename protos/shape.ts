@@ -1,26 +1,48 @@
-import type { PackageDefinition } from '@grpc/proto-loader'
+import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader'
 
 /** What may stand in one field. */
 export interface FieldShape {
   readonly map: boolean
-  /** Full name of the message type, of a map the value's. */
+  /** The field's type: a scalar as in the protobuf language (`uint32`), or `message`, or `enum`; of a map the value's. */
+  readonly kind: string
+  /** Full name of the message type. */
   readonly message?: string
   /** Names of the enum's members. */
   readonly values?: ReadonlySet<string>
+  /** The oneof that the field belongs to: of its fields one may be set. */
+  readonly oneof?: string
 }
 
-/** The fields of a message by name. */
-export type MessageShape = ReadonlyMap<string, FieldShape>
+/** The fields of a message by name, and the names of its oneofs. */
+export interface MessageShape {
+  readonly fields: ReadonlyMap<string, FieldShape>
+  readonly oneofs: ReadonlySet<string>
+}
 
-/** The parts of a descriptor that shapes are made of (google/protobuf/descriptor.proto, as proto-loader gives it). */
+/** The parts of a descriptor that shapes are made of (google/protobuf/descriptor.proto). */
 interface Descriptor {
   readonly name: string
-  readonly field?: readonly { readonly name: string; readonly type: string; readonly typeName: string }[]
+  readonly field?: readonly FieldDescriptor[]
+  readonly oneofDecl?: readonly { readonly name: string }[]
   readonly nestedType?: readonly Descriptor[]
   readonly enumType?: readonly Descriptor[]
   /** The members of an enum. */
   readonly value?: readonly { readonly name: string }[]
   readonly options?: { readonly mapEntry?: boolean } | null
+}
+
+interface FieldDescriptor {
+  readonly name: string
+  readonly type: string
+  /** Set for messages and enums. */
+  readonly typeName?: string
+  readonly oneofIndex?: number
+}
+
+interface FileDescriptor {
+  readonly package: string
+  readonly messageType?: readonly Descriptor[]
+  readonly enumType?: readonly Descriptor[]
 }
 
 /** Shapes of the loaded messages, made when first asked for. The function throws on a name that is not loaded. */
@@ -39,40 +61,59 @@ export function shapes(definition: PackageDefinition): (name: string) => Message
 
 type Descriptors = ReadonlyMap<string, Descriptor>
 
-/** proto-loader lists the messages of a package by name; those inside a message are only in its descriptor. */
+/**
+ * Every message and enum by full name, from the serialized descriptors: the readable ones that proto-loader gives beside them put
+ * every field into the first oneof, because they have defaults filled in.
+ */
 function allDescriptors(definition: PackageDefinition): Descriptors {
   const found = new Map<string, Descriptor>()
-  const add = (name: string, descriptor: Descriptor) => {
-    found.set(name, descriptor)
-    for (const nested of descriptor.nestedType ?? []) add(`${name}.${nested.name}`, nested)
-    for (const nested of descriptor.enumType ?? []) add(`${name}.${nested.name}`, nested)
+  const add = (scope: string, { messageType = [], enumType = [] }: Omit<FileDescriptor, 'package'>) => {
+    for (const descriptor of [...messageType, ...enumType]) {
+      const name = `${scope}.${descriptor.name}`
+      found.set(name, descriptor)
+      add(name, { messageType: descriptor.nestedType ?? [], enumType: descriptor.enumType ?? [] })
+    }
   }
-  for (const [name, type] of Object.entries(definition)) {
-    // proto-loader types a descriptor as object; its members are those of descriptor.proto.
-    if ('type' in type && typeof type.type === 'object') add(name, type.type as Descriptor)
-  }
+  for (const file of fileDescriptors(definition)) add(file.package, file)
   return found
+}
+
+function fileDescriptors(definition: PackageDefinition): FileDescriptor[] {
+  const reader = loadSync('google/protobuf/descriptor.proto', { enums: String })['google.protobuf.FileDescriptorProto']
+  if (reader === undefined || !isMessageType(reader)) throw new Error('proto-loader lacks descriptor.proto')
+  // Every message carries the descriptors of everything that was loaded with it.
+  const files = Object.values(definition).find(isMessageType)?.fileDescriptorProtos ?? []
+  // The loader types what it reads as object; the members are those of descriptor.proto.
+  return files.map((bytes) => reader.deserialize(bytes) as FileDescriptor)
+}
+
+/** Tells a message from a service or an enum. */
+export function isMessageType(type: PackageDefinition[string]): type is MessageTypeDefinition<object, object> {
+  return 'format' in type && type.format === 'Protocol Buffer 3 DescriptorProto'
 }
 
 function shapeOf(descriptors: Descriptors, name: string): MessageShape {
   const descriptor = descriptors.get(name)
   if (descriptor === undefined) throw new Error(`protobuf message ${name} is not loaded`)
-  return new Map((descriptor.field ?? []).map((field) => [field.name, fieldShape(descriptors, name, field)]))
+  const oneofs = (descriptor.oneofDecl ?? []).map((oneof) => oneof.name)
+  const shaped = (field: FieldDescriptor): [string, FieldShape] => {
+    const oneof = field.oneofIndex === undefined ? undefined : oneofs[field.oneofIndex]
+    const shape = fieldShape(descriptors, name, field)
+    return [field.name, oneof === undefined ? shape : { ...shape, oneof }]
+  }
+  return { fields: new Map((descriptor.field ?? []).map(shaped)), oneofs: new Set(oneofs) }
 }
 
-function fieldShape(
-  descriptors: Descriptors,
-  scope: string,
-  field: { readonly type: string; readonly typeName: string },
-): FieldShape {
-  if (field.typeName === '') return { map: false }
+function fieldShape(descriptors: Descriptors, scope: string, field: FieldDescriptor): FieldShape {
+  if (field.typeName === undefined) return { map: false, kind: field.type.replace('TYPE_', '').toLowerCase() }
   const [name, descriptor] = resolved(descriptors, scope, field.typeName)
   if (descriptor.options?.mapEntry) {
     const value = descriptor.field?.find((member) => member.name === 'value')
-    return value === undefined ? { map: true } : { ...fieldShape(descriptors, name, value), map: true }
+    if (value === undefined) throw new Error(`${name} is a map without values`)
+    return { ...fieldShape(descriptors, name, value), map: true }
   }
-  if (field.type === 'TYPE_MESSAGE') return { map: false, message: name }
-  return { map: false, values: new Set(descriptor.value?.map((member) => member.name)) }
+  if (field.type === 'TYPE_MESSAGE') return { map: false, kind: 'message', message: name }
+  return { map: false, kind: 'enum', values: new Set(descriptor.value?.map((member) => member.name)) }
 }
 
 /** Names in descriptors are relative; the innermost scope that has the name wins, as in the protobuf language. */

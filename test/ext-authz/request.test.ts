@@ -72,3 +72,9 @@ test.each(['authorization', 'content-type', 'x-request-id', ':authority', 'host'
 test('ID-13 the client address is the one Envoy established, not the peer of the Check', () => {
   expect(read({ headers: [['x-envoy-external-address', '203.0.113.9']] }).clientAddress).toBe('203.0.113.9')
 })
+
+test('facts/threats.md 1b two Content-Types that Envoy has joined are refused, a quoted comma is not', () => {
+  const fault = (value: string) => read({ headers: [['content-type', value]] }).fault?.slug
+  expect(fault('a/b,c/d')).toBe('bad-request')
+  expect(fault('multipart/form-data; boundary="a,b"')).toBeUndefined()
+})

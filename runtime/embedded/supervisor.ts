@@ -1,0 +1,111 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { endLeftovers, type NotedProcess, noted, noteProcesses } from './leftovers.ts'
+import type { Part } from './part.ts'
+import { checkPorts } from './ports.ts'
+import { type PartEvent, type RunningPart, runPart } from './running-part.ts'
+
+/** Where a supervisor keeps its traces and whom it tells what happens. */
+export interface SupervisorOptions {
+  /** Folder of the parts' logs, `<part>.log` each. */
+  readonly logs: string
+  /** File that notes the running processes; one supervisor at a time. */
+  readonly note: string
+  readonly tell: (event: PartEvent) => void
+}
+
+/** Parts under supervision. */
+export interface Supervised {
+  /** Resolves when every part has served once; rejects, with everything stopped, when one cannot start. */
+  readonly ready: Promise<void>
+  /** The part of that name; throws when there is none. */
+  part(name: string): RunningPart
+  /** Stops everything within 5 s; no process is left. */
+  stop(): Promise<void>
+  /** SIGKILL to everything, at once. */
+  kill(): void
+}
+
+/**
+ * Starts the parts, each when those it needs are ready, and keeps them running until `stop`. Throws before anything starts when a
+ * port is taken, when a name in `needs` is unknown, or when another supervisor runs on the same note.
+ */
+export async function supervise(parts: readonly Part[], options: SupervisorOptions): Promise<Supervised> {
+  checkNeeds(parts)
+  const left = await endLeftovers(options.note)
+  for (const part of left) options.tell({ kind: 'said', part, line: 'was left over from a run that was killed; ended' })
+  await checkPorts(parts.flatMap((part) => part.ports))
+  const running = new Map<string, RunningPart>()
+  const readiness = new Map<string, Promise<void>>()
+  let stopped = false
+  const tell = (event: PartEvent) => {
+    options.tell(event)
+    if (event.kind === 'started' && !stopped) noteProcesses(options.note, notesOf(running))
+  }
+  const start = async (part: Part): Promise<void> => {
+    await Promise.all(part.needs.map((name) => readiness.get(name)))
+    if (stopped) throw new Error(`${part.name} was not started`)
+    const process = runPart(part, join(options.logs, `${part.name}.log`), tell)
+    running.set(part.name, process)
+    await process.firstReady
+  }
+  const stop = async () => {
+    stopped = true
+    await Promise.all([...running.values()].map((part) => part.stop()))
+    await rm(options.note, { force: true })
+  }
+  for (const part of inOrder(parts)) readiness.set(part.name, start(part))
+  return { ready: allReady([...readiness.values()], stop), part: lookup(running), stop, kill: () => killAll(running) }
+}
+
+function notesOf(running: ReadonlyMap<string, RunningPart>): NotedProcess[] {
+  return [...running.values()].flatMap((part) => {
+    const pid = part.pid()
+    return (pid === undefined ? undefined : noted(part.name, pid)) ?? []
+  })
+}
+
+async function allReady(all: readonly Promise<void>[], stop: () => Promise<void>): Promise<void> {
+  try {
+    await Promise.all(all)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function lookup(running: ReadonlyMap<string, RunningPart>): (name: string) => RunningPart {
+  return (name) => {
+    const part = running.get(name)
+    if (part === undefined)
+      throw new Error(`there is no running part "${name}"; there are ${[...running.keys()].join(', ')}`)
+    return part
+  }
+}
+
+function killAll(running: ReadonlyMap<string, RunningPart>): void {
+  for (const part of running.values()) part.kill()
+}
+
+function checkNeeds(parts: readonly Part[]): void {
+  const names = new Set(parts.map((part) => part.name))
+  for (const part of parts) {
+    const unknown = part.needs.find((name) => !names.has(name))
+    if (unknown !== undefined) throw new Error(`part ${part.name} needs "${unknown}", which is not started`)
+  }
+}
+
+/** Parts after those they need; throws when they need each other in a circle. */
+function inOrder(parts: readonly Part[]): readonly Part[] {
+  const placed: Part[] = []
+  let waiting = [...parts]
+  while (waiting.length > 0) {
+    const names = new Set(placed.map((part) => part.name))
+    const next = waiting.filter((part) => part.needs.every((name) => names.has(name)))
+    if (next.length === 0)
+      throw new Error(`parts need each other in a circle: ${waiting.map((part) => part.name).join(', ')}`)
+    placed.push(...next)
+    waiting = waiting.filter((part) => !next.includes(part))
+  }
+  return placed
+}

@@ -1,0 +1,76 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { PORT_SETTINGS } from '../../../runtime/embedded/ports-table.ts'
+import { descendantsInSession } from '../../../runtime/embedded/processes.ts'
+import { freePorts } from '../../support/free-ports.ts'
+import { until } from '../../support/until.ts'
+import { temporaryFolder } from './temporary-folder.ts'
+
+const ROOT = join(import.meta.dirname, '../../..')
+
+/** `sallyport up` with ports and state of its own. */
+async function up() {
+  const names = Object.values(PORT_SETTINGS).map(({ name }) => name)
+  const ports = await freePorts(names.length)
+  const settings = Object.fromEntries(names.map((name, at) => [name, String(ports[at])]))
+  const state = temporaryFolder()
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: state,
+    SALLYPORT_STATE: state,
+    SALLYPORT_WORKERS: '1',
+    ...settings,
+  }
+  const child = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), 'up'], { cwd: ROOT, env, detached: true })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const said = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.err += text
+  })
+  const end = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const curls = () => said.out.split('\n').filter((line) => line.startsWith('curl '))
+  await until('five curl lines', () => curls().length === 5 || undefined, 30_000).catch((error: unknown) => {
+    throw new Error(`up said:\n${said.err}`, { cause: error })
+  })
+  return { child, said, curls: curls(), end, env }
+}
+
+test('`up` starts everything, its five curl lines work as printed, Ctrl-C leaves nothing running', {
+  timeout: 60_000,
+}, async () => {
+  const { child, said, curls, end } = await up()
+  expect(said.err).toMatch(/^download +\d+\.\d s/m)
+  expect(said.err).toMatch(/^start +\d+\.\d s/m)
+  const answers = curls.map((line) => execFileSync('/bin/sh', ['-c', `${line} -sS`], { cwd: ROOT, encoding: 'utf8' }))
+  expect(answers.map((answer) => Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]))).toEqual([200, 401, 403, 200, 404])
+  expect(answers[0]).toMatch(/"x-user-id"/i)
+  expect(answers[0]).toContain('"upstream":"plant"')
+  expect(answers[3]).toMatch(/x-target-backend[": ,]+sandbox/i)
+  expect(answers[3]).toContain('"upstream":"plant-sandbox"')
+  for (const refusal of [answers[1], answers[2], answers[4]])
+    expect(refusal).toContain('content-type: application/problem+json')
+  const parts = ['plant', 'plant-sandbox', 'issuer', 'xds-server', 'ext-authz', 'envoy']
+  for (const part of parts) expect(said.err).toMatch(new RegExp(`^  ${part} +\\S.*ready in \\d+ ms$`, 'm'))
+  const started = Date.now()
+  process.kill(-(child.pid ?? 0), 'SIGINT')
+  expect(await end).toBe(0)
+  expect(Date.now() - started).toBeLessThan(5_000)
+  expect(descendantsInSession(child.pid ?? 0)).toEqual([])
+  expect(said.err).toMatch(/stopped in/)
+})
+
+test('a second `up` on the same state says that one runs already', { timeout: 60_000 }, async () => {
+  const { child, env } = await up()
+  const second = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), 'up'], { cwd: ROOT, env })
+  let err = ''
+  second.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+  })
+  expect(await new Promise((resolve) => second.once('exit', resolve))).toBe(69)
+  expect(err).toContain(`it runs here already (pid ${child.pid})`)
+  child.kill('SIGTERM')
+})

@@ -1,0 +1,34 @@
+import { DEFAULT_PROBLEM_BASE } from '../policies/problems.ts'
+import { configure } from '../runtime/config.ts'
+import { LOG_LEVEL, optionalText, port, text, url } from '../runtime/settings.ts'
+
+const SETTINGS = {
+  definitions: text('SALLYPORT_DEFINITIONS', {
+    doc: 'Folder of gateway definitions; watched, an edit is live within a second.',
+    default: 'policies/gateways',
+  }),
+  bindings: optionalText(
+    'SALLYPORT_BINDINGS',
+    'JSON file of what a deployment substitutes: addresses and certificate files, never policy; watched.',
+  ),
+  xdsAddress: text('SALLYPORT_XDS_ADDRESS', {
+    doc: 'Address of the ADS port. It speaks plain text: keep it on loopback.',
+    default: '127.0.0.1',
+  }),
+  xdsPort: port('SALLYPORT_XDS_PORT', 18_000, 'Where Envoys connect for their configuration (ADS over gRPC).'),
+  statusPort: port('SALLYPORT_STATUS_PORT', 18_001, 'Serves /status, /metrics, /healthz and /ready on loopback.'),
+  problemBase: url('SALLYPORT_PROBLEM_BASE', {
+    doc: 'What the `type` of every problem document starts with.',
+    default: DEFAULT_PROBLEM_BASE,
+  }),
+  upstreamCa: text('SALLYPORT_UPSTREAM_CA', {
+    doc: 'PEM file of certificate authorities on Envoy’s machine, by which certificates of `https` upstreams are checked.',
+    default: '/etc/ssl/certs/ca-certificates.crt',
+  }),
+  logLevel: LOG_LEVEL,
+} as const
+
+/** The configuration of xds-server. */
+export const readXdsConfig = () => configure('xds-server', SETTINGS)
+
+export type XdsConfig = ReturnType<typeof readXdsConfig>

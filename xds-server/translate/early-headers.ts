@@ -1,0 +1,36 @@
+import { IDENTITY_HEADERS, IDENTITY_PREFIXES, ORIGIN_HEADERS, OVERRIDE_HEADERS } from '../../envoy/edge.ts'
+import { any } from '../../protos/any.ts'
+import type { HeaderMutation } from '../../protos/gen/envoy/config/common/mutation_rules/v3/HeaderMutation.ts'
+import { append, remove, removePrefix, setHeader, setIfAbsent } from './headers.ts'
+
+/**
+ * What happens to a request's headers before anything reads them, Envoy itself included: no route, filter, log or id generator sees
+ * what is removed here (ID-7, AZ-4). Order matters: the client's `X-Request-ID` moves to `X-Causation-ID` before it goes (RT-8).
+ */
+export function earlyHeaders(trustedHops: number) {
+  return {
+    name: 'envoy.http.early_header_mutation.header_mutation',
+    typed_config: any('envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation', {
+      mutations: [...removals(trustedHops), ...IDS],
+    }),
+  }
+}
+
+function removals(trustedHops: number): HeaderMutation[] {
+  return [
+    ...IDENTITY_HEADERS.map(remove),
+    ...IDENTITY_PREFIXES.map(removePrefix),
+    ...OVERRIDE_HEADERS.map(remove),
+    ...ORIGIN_HEADERS.map(remove),
+    // With proxies in front, Envoy counts from the right end of this list and trusts only what they added (ID-13).
+    ...(trustedHops === 0 ? [remove('x-forwarded-for')] : []),
+  ]
+}
+
+const IDS: readonly HeaderMutation[] = [
+  remove('x-causation-id'),
+  append(setHeader('x-causation-id', '%REQ(x-request-id)%')),
+  // Gone, so that Envoy makes its own: the key that joins a decision with its completion must be one that no client can choose.
+  remove('x-request-id'),
+  append(setIfAbsent('x-correlation-id', '%UNIQUE_ID%')),
+]
