@@ -14,7 +14,7 @@ export function nearest(
 }
 
 /** Damerau-Levenshtein distance in its restricted form: one swap of neighbours counts as one edit. */
-export function distance(from: string, to: string): number {
+function distance(from: string, to: string): number {
   let twoBack: number[] = []
   let oneBack = Array.from({ length: to.length + 1 }, (_, index) => index)
   for (let i = 1; i <= from.length; i++) {

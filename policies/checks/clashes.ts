@@ -20,7 +20,7 @@ export function checkClashes(definitions: readonly Definition[], report: ReportI
 }
 
 /** Whether a request can have a host of both lists. */
-export function hostsOverlap(a: readonly string[], b: readonly string[]): boolean {
+function hostsOverlap(a: readonly string[], b: readonly string[]): boolean {
   return a.some((left) => b.some((right) => covers(left, right) || covers(right, left)))
 }
 

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConfigError, describeConfig, readConfig } from '../../runtime/config.ts'
-import { integer, LOG_LEVEL, oneOf, optionalSecret, port, text, url } from '../../runtime/settings.ts'
+import { integer, LOG_LEVEL, oneOf, optionalSecret, optionalText, port, text, url } from '../../runtime/settings.ts'
 
 const SETTINGS = {
   port: port('SALLYPORT_XDS_PORT', 18_000, 'Where it listens.'),
@@ -11,6 +11,7 @@ const SETTINGS = {
   environment: oneOf('SALLYPORT_ENVIRONMENT', ['development', 'production'], { doc: 'Where.', default: 'production' }),
   base: url('SALLYPORT_PROBLEM_BASE', { doc: 'Front of every type.', default: 'https://waooaw.com/errors/' }),
   key: optionalSecret('SALLYPORT_KEY', 'Signs roots.'),
+  phrase: { ...optionalText('SALLYPORT_PHRASE', 'A secret that is a plain text.'), secret: true },
   logLevel: LOG_LEVEL,
 } as const
 
@@ -84,7 +85,12 @@ test('all mistakes are named at once, the missing ones too', () => {
 })
 
 test('--print-config shows value, unit and source, and masks secrets', () => {
-  const shown = describeConfig(SETTINGS, { ...GOOD, SALLYPORT_KEY: 'hunter2', SALLYPORT_XDS_PORT: '1' })
+  const shown = describeConfig(SETTINGS, {
+    ...GOOD,
+    SALLYPORT_KEY: 'hunter2',
+    SALLYPORT_PHRASE: 'hunter2',
+    SALLYPORT_XDS_PORT: '1',
+  })
   expect(shown).toContain('SALLYPORT_XDS_PORT=1 port (environment)\n')
   expect(shown).toContain('SALLYPORT_WORKERS=2 (default)\n')
   expect(shown).toContain('SALLYPORT_KEY=***REDACTED*** (environment)\n')
@@ -94,7 +100,7 @@ test('--print-config shows value, unit and source, and masks secrets', () => {
 test('a process with a wrong environment says why and ends with 64, before it opens anything', () => {
   const main = join(import.meta.dirname, '../../runtime/embedded/issuer/issuer-main.ts')
   const run = (args: string[], env: Record<string, string>) =>
-    spawnSync(process.execPath, [main, ...args], { env, encoding: 'utf8' })
+    spawnSync(process.execPath, [main, ...args], { env, encoding: 'utf8', timeout: 5_000 })
   const wrong = run([], { SALLYPORT_ISSUER_PROT: '1' })
   expect([wrong.status, wrong.stderr]).toEqual([
     64,

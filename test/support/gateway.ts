@@ -19,6 +19,8 @@ export interface GatewayRequest {
   readonly headers?: HeaderList
   readonly body?: string | Buffer
   readonly timeout?: number
+  /** Address to call from, in 127.0.0.0/8. */
+  readonly from?: string
 }
 
 /** What an echo upstream says that it received. */
@@ -76,8 +78,21 @@ export async function startGateway(
     ...(options.settings === undefined ? {} : { settings: options.settings }),
     tell: (event) => events.push(event),
   })
-  await sallyport.ready
+  await readyOrStopped(sallyport, events)
   return gatewayOf({ sallyport, ports, folder, definitions, events, write })
+}
+
+/** Definitions that do not load keep xds-server waiting for people; a test has none. */
+async function readyOrStopped(sallyport: Sallyport, events: readonly PartEvent[]): Promise<void> {
+  const late = setTimeout(() => void sallyport.stop(), 30_000)
+  try {
+    await sallyport.ready
+  } catch (cause) {
+    const said = events.flatMap((event) => (event.kind === 'said' ? [event.line] : []))
+    throw new Error(`the gateway did not start:\n${said.join('\n')}`, { cause })
+  } finally {
+    clearTimeout(late)
+  }
 }
 
 async function chosenPorts(): Promise<Ports> {

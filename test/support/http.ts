@@ -10,6 +10,8 @@ export interface HttpRequest {
   readonly headers?: HeaderList
   readonly body?: string | Buffer
   readonly agent?: Agent
+  /** Address to call from; all of 127.0.0.0/8 is this machine. */
+  readonly from?: string
   /** ms; default 10,000. */
   readonly timeout?: number
 }
@@ -27,7 +29,8 @@ const SHARED = new Agent({ keepAlive: true, maxSockets: 32 })
 
 /** One HTTP/1.1 request to loopback; rejects on a reset or when the time is up. */
 export function http(request: HttpRequest): Promise<HttpResponse> {
-  const { port, method = 'GET', path, headers = [], body, agent = SHARED, timeout = 10_000 } = request
+  const { port, method = 'GET', path, headers = [], body, from, timeout = 10_000 } = request
+  const agent = from === undefined ? (request.agent ?? SHARED) : new Agent({ localAddress: from })
   return new Promise((resolve, reject) => {
     const own = headers.some(([name]) => name.toLowerCase() === 'host') ? [] : ['Host', `127.0.0.1:${port}`]
     const length = body === undefined ? [] : ['Content-Length', String(Buffer.byteLength(body))]

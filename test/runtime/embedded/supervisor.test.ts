@@ -45,7 +45,9 @@ const STAYS = 'touch $READY; exec sleep 600'
 test('parts start after those they need', async () => {
   const folder = temporaryFolder()
   const order = (name: string, needs: string[]) =>
-    scripted(folder, name, `echo ${name} >> $FOLDER/order; ${STAYS}`, { needs })
+    scripted(folder, name, `${needs.length === 0 ? 'sleep 0.2; ' : ''}echo ${name} >> $FOLDER/order; ${STAYS}`, {
+      needs,
+    })
   const { ready } = await supervised(folder, [
     order('last', ['middle']),
     order('middle', ['first']),
