@@ -1,6 +1,8 @@
-import { parseAddress } from './addresses.ts'
-import type { Bindings, CertificateFiles } from './bindings.ts'
+import { routePolicy, rowOf } from './compiling/route-policy.ts'
 import { type GatewayType, type HeaderRules, METHODS, type Method, type RetryCondition } from './define.ts'
+import type { Listener } from './listeners.ts'
+import { parseAddress } from './loading/addresses.ts'
+import type { Bindings, CertificateFiles } from './loading/bindings.ts'
 import {
   ANY_HOST,
   DEFAULT_LISTENER,
@@ -9,12 +11,10 @@ import {
   placeOf,
   routesOf,
   type Tables,
-} from './definitions.ts'
-import { durationMs } from './durations.ts'
-import type { Listener } from './listeners.ts'
+} from './loading/definitions.ts'
+import { durationMs } from './loading/durations.ts'
+import type { GatewayData } from './loading/schema.ts'
 import type { RoutePolicy } from './policy.ts'
-import { routePolicy, rowOf } from './route-policy.ts'
-import type { GatewayData } from './schema.ts'
 
 /** Definitions with every default filled in, every name resolved and every policy complete; what translation reads. */
 export interface Compiled {

@@ -19,11 +19,6 @@ export const GATEWAY_TYPES = [
   'omnify',
 ] as const
 
-/** Signature algorithms an issuer may list (ID-1). HMAC is absent on purpose: an issuer never mixes key kinds. */
-export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number]
-
-export const JWT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const
-
 /** A length of time with its unit: `'15s'`, `'250ms'`, `'5m'`. */
 export type Duration = `${number}ms` | `${number}s` | `${number}m`
 
@@ -31,21 +26,6 @@ export type Duration = `${number}ms` | `${number}s` | `${number}m`
 export type Method = (typeof METHODS)[number]
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', '*'] as const
-
-/**
- * Where a token keeps what an `Identity` needs; each value is a claim name, or a path such as `realm_access.roles`.
- * `null`: tokens of this issuer do not carry it (the identity then holds an empty value).
- */
-export interface ClaimMap {
-  readonly user_id: string
-  readonly email: string
-  readonly customer_id: string | null
-  /** An array of role names, or one role name. */
-  readonly roles: string
-  readonly tier: string | null
-  /** An array of scopes, or one space-separated string (RFC 8693 §4.2). */
-  readonly scopes: string | null
-}
 
 /** Who may call: nobody unknown (`jwt`), or everybody, with the reason said aloud (`open`). */
 export type IdentityRule = OpenIdentity | JwtIdentity

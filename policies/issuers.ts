@@ -1,4 +1,22 @@
-import type { ClaimMap, JwtAlgorithm } from './define.ts'
+/** Signature algorithms an issuer may list (ID-1). HMAC is absent on purpose: an issuer never mixes key kinds. */
+export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number]
+
+export const JWT_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const
+
+/**
+ * Where a token keeps what an `Identity` needs; each value is a claim name, or a path such as `realm_access.roles`.
+ * `null`: tokens of this issuer do not carry it (the identity then holds an empty value).
+ */
+export interface ClaimMap {
+  readonly user_id: string
+  readonly email: string
+  readonly customer_id: string | null
+  /** An array of role names, or one role name. */
+  readonly roles: string
+  readonly tier: string | null
+  /** An array of scopes, or one space-separated string (RFC 8693 §4.2). */
+  readonly scopes: string | null
+}
 
 /** A source of tokens, as `jwt('name')` refers to it (ID-2, ID-3, ID-4). */
 export interface Issuer {

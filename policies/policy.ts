@@ -1,4 +1,5 @@
-import type { ClaimMap, GatewayType, JwtAlgorithm } from './define.ts'
+import type { GatewayType } from './define.ts'
+import type { ClaimMap, JwtAlgorithm } from './issuers.ts'
 import type { Permission } from './roles.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { JWTPayload } from 'jose'
-import type { ClaimMap } from '../../policies/define.ts'
+import type { ClaimMap } from '../../policies/issuers.ts'
 import { isRole, ROLES, type RoleName } from '../../policies/roles.ts'
 import type { Identity } from './identity.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { resourceAction } from '../../policies/authorization.ts'
+import { resourceAction } from '../../policies/compiling/authorization.ts'
 import type { Method } from '../../policies/define.ts'
 
 interface Row {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { PropertyPath } from '../../policies/plain-data.ts'
-import { parseSource, type Source } from '../../policies/source.ts'
-import { frameOf } from '../../policies/source-frame.ts'
-import { locate } from '../../policies/source-lines.ts'
+import type { PropertyPath } from '../../policies/loading/plain-data.ts'
+import { parseSource, type Source } from '../../policies/loading/source.ts'
+import { frameOf } from '../../policies/loading/source-frame.ts'
+import { locate } from '../../policies/loading/source-lines.ts'
 
 const TEXT = `import { defineGateway, get, http, jwt, open } from './define.ts'
 import { elsewhere } from './_shared.ts'

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { checkPorts } from '../../policies/checks/ports.ts'
+import { checkPorts } from '../../policies/loading/checks/ports.ts'
 import { ISSUERS } from '../../policies/issuers.ts'
 import { LISTENERS, type Listener } from '../../policies/listeners.ts'
-import type { Finding } from '../../policies/reading.ts'
-import { readIssuers, readListeners } from '../../policies/table-schema.ts'
+import type { Finding } from '../../policies/loading/reading.ts'
+import { readIssuers, readListeners } from '../../policies/loading/table-schema.ts'
 
 function findings(run: (report: (finding: Finding) => undefined) => void): string[] {
   const found: string[] = []

@@ -1,10 +1,10 @@
-import { resourceAction } from '../authorization.ts'
+import { resourceAction } from '../../compiling/authorization.ts'
+import { isPermission, PERMISSIONS } from '../../roles.ts'
 import { DEFAULT_LISTENER, type EffectiveRoute, routesOf, type Tables } from '../definitions.ts'
 import { durationMs } from '../durations.ts'
 import { nearest } from '../nearest.ts'
 import type { PropertyPath } from '../plain-data.ts'
 import { choices, didYouMean, type Report, shown } from '../reading.ts'
-import { isPermission, PERMISSIONS } from '../roles.ts'
 import type { GatewayData, IdentityData } from '../schema.ts'
 import { isReserved } from '../values/paths.ts'
 

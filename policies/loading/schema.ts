@@ -8,7 +8,7 @@ import {
   type Retries,
   type Route,
   type Upstream,
-} from './define.ts'
+} from '../define.ts'
 import { durationMs } from './durations.ts'
 import {
   flag,

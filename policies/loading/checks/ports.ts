@@ -1,5 +1,5 @@
+import { compileListener } from '../../compile.ts'
 import type { Bindings } from '../bindings.ts'
-import { compileListener } from '../compile.ts'
 import type { Tables } from '../definitions.ts'
 import type { PropertyPath } from '../plain-data.ts'
 import type { Report } from '../reading.ts'

@@ -1,5 +1,5 @@
+import { isTemplate, segmentsOf } from '../../precedence.ts'
 import { ANY_HOST, DEFAULT_LISTENER, type Definition, type EffectiveRoute, placeOf, routesOf } from '../definitions.ts'
-import { isTemplate, segmentsOf } from '../precedence.ts'
 import type { Finding } from '../reading.ts'
 
 interface Claim {

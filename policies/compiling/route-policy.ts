@@ -1,8 +1,8 @@
+import type { Bindings } from '../loading/bindings.ts'
+import { type Definition, type EffectiveRoute, placeOf, prefixLength, type Tables } from '../loading/definitions.ts'
+import type { IssuerPolicy, RbacPolicy, RoutePolicy } from '../policy.ts'
+import { isPermission } from '../roles.ts'
 import { resourceAction } from './authorization.ts'
-import type { Bindings } from './bindings.ts'
-import { type Definition, type EffectiveRoute, placeOf, prefixLength, type Tables } from './definitions.ts'
-import type { IssuerPolicy, RbacPolicy, RoutePolicy } from './policy.ts'
-import { isPermission } from './roles.ts'
 
 const UPGRADE_URL = 'https://waooaw.com/upgrade'
 const CLOCK_TOLERANCE_SECONDS = 5

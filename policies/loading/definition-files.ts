@@ -1,16 +1,15 @@
 import { constants } from 'node:fs'
 import { open, readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import type { DefinitionProblem } from './definition-problem.ts'
+import type { DefinitionProblem } from '../definition-problem.ts'
 
 /** Most definitions of one folder, and most bytes of one file. */
 const MAX_FILES = 500
 const MAX_ENTRIES = 5_000
 const MAX_FILE_BYTES = 4 * 1024 * 1024
 
-/** The folder this file is in. */
-export const POLICIES_FOLDER = dirname(fileURLToPath(import.meta.url))
+/** The folder of the language: what definitions import, and the tables they name things of. */
+export const POLICIES_FOLDER = join(import.meta.dirname, '..')
 
 /** A file of source, read once. */
 export interface SourceText {

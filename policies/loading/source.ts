@@ -8,8 +8,8 @@ import {
   parse,
   parseExpressionAt,
 } from 'acorn'
+import type { DefinitionProblem } from '../definition-problem.ts'
 import type { SourceText } from './definition-files.ts'
-import type { DefinitionProblem } from './definition-problem.ts'
 import { frameOf } from './source-frame.ts'
 
 /** A parsed file of definitions, in which values have places. */

@@ -118,7 +118,7 @@ function argumentsFor(folder: string, orders: readonly Order[]): string[] {
     '--no-warnings',
     `--max-old-space-size=${MAX_HEAP_MIB}`,
     '--stack-trace-limit=40',
-    join(POLICIES_FOLDER, 'evaluate-main.ts'),
+    join(import.meta.dirname, 'evaluate-main.ts'),
     folder,
     POLICIES_FOLDER,
     ...orders.map(({ file, exported }) => `${exported}=${file}`),

@@ -1,4 +1,4 @@
-import type { DefinitionProblem } from './definition-problem.ts'
+import type { DefinitionProblem } from '../definition-problem.ts'
 import type { PropertyPath } from './plain-data.ts'
 import type { Finding } from './reading.ts'
 import type { Source } from './source.ts'

@@ -1,4 +1,4 @@
-import type { Duration } from '../define.ts'
+import type { Duration } from '../../define.ts'
 import { DURATION_RANGE_MS, durationMs } from '../durations.ts'
 import { type Reader, shown, text, wrongType } from '../reading.ts'
 

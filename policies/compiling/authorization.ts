@@ -1,5 +1,5 @@
-import type { Method } from './define.ts'
-import { isTemplate, segmentsOf } from './precedence.ts'
+import type { Method } from '../define.ts'
+import { isTemplate, segmentsOf } from '../precedence.ts'
 
 /** What a route is about and what it does there: the halves of its permission (AZ-1). */
 export interface ResourceAction {

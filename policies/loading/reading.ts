@@ -1,4 +1,4 @@
-import type { DefinitionCode } from './definition-problem.ts'
+import type { DefinitionCode } from '../definition-problem.ts'
 import { nearest } from './nearest.ts'
 import type { PropertyPath } from './plain-data.ts'
 

@@ -1,4 +1,4 @@
-import { segmentsOf } from '../precedence.ts'
+import { segmentsOf } from '../../precedence.ts'
 import { type Finding, shown, text } from '../reading.ts'
 
 type Judgement = Omit<Finding, 'path'> | undefined

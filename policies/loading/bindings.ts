@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
+import type { DefinitionProblem } from '../definition-problem.ts'
 import { parseAddress } from './addresses.ts'
 import { readSource } from './definition-files.ts'
-import type { DefinitionProblem } from './definition-problem.ts'
 import type { Tables } from './definitions.ts'
 import { nearest } from './nearest.ts'
 import {
