@@ -1,3 +1,4 @@
+import { TARGET_HEADER } from '../envoy/edge.ts'
 import { PROBLEMS } from '../policies/problems.ts'
 import type { Identity } from './identity/identity.ts'
 import type { Request } from './request.ts'
@@ -18,9 +19,6 @@ const IDENTITY_HEADERS = [
   'x-gateway-service',
   'x-gateway-token-id',
 ] as const
-
-/** The header that picks the variant of a split route; only this service sets it (AZ-4). */
-export const TARGET_HEADER = 'x-sallyport-target'
 
 type Field = readonly [name: string, value: string]
 

@@ -1,3 +1,4 @@
+import { isIPv4 } from 'node:net'
 import { type Setting, SettingError } from './config.ts'
 import { Secret } from './secret.ts'
 
@@ -53,6 +54,18 @@ export function oneOf<const C extends string>(
       const choice = choices.find((candidate) => candidate === value)
       if (choice !== undefined) return choice
       throw new SettingError(`one of ${choices.join(', ')}`)
+    },
+  }
+}
+
+/** An address of this machine only: 127.0.0.0/8, ::1 or localhost. */
+export function loopback(name: string, words: Words<string>): Setting<string> {
+  return {
+    ...words,
+    name,
+    parse: (value) => {
+      if (value === 'localhost' || value === '::1' || (isIPv4(value) && value.startsWith('127.'))) return value
+      throw new SettingError('a loopback address: 127.0.0.1, ::1 or localhost')
     },
   }
 }

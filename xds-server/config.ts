@@ -1,6 +1,6 @@
 import { DEFAULT_PROBLEM_BASE } from '../policies/problems.ts'
 import { configure } from '../runtime/config.ts'
-import { LOG_LEVEL, optionalText, port, text, url } from '../runtime/settings.ts'
+import { LOG_LEVEL, loopback, optionalText, port, text, url } from '../runtime/settings.ts'
 
 const SETTINGS = {
   definitions: text('SALLYPORT_DEFINITIONS', {
@@ -11,8 +11,8 @@ const SETTINGS = {
     'SALLYPORT_BINDINGS',
     'JSON file of what a deployment substitutes: addresses and certificate files, never policy; watched.',
   ),
-  xdsAddress: text('SALLYPORT_XDS_ADDRESS', {
-    doc: 'Address of the ADS port. It speaks plain text: keep it on loopback.',
+  xdsAddress: loopback('SALLYPORT_XDS_ADDRESS', {
+    doc: 'Address of the ADS port. It speaks plain text and carries private keys, so it is loopback only (XD-5).',
     default: '127.0.0.1',
   }),
   xdsPort: port('SALLYPORT_XDS_PORT', 18_000, 'Where Envoys connect for their configuration (ADS over gRPC).'),

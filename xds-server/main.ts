@@ -19,7 +19,7 @@ const metrics = createMetrics('xds-server')
 const count = streamMetrics(metrics, () => server.streams.size)
 
 const server = await createXdsServer({
-  address: `${config.xdsAddress}:${config.xdsPort}`,
+  address: `${config.xdsAddress.includes(':') ? `[${config.xdsAddress}]` : config.xdsAddress}:${config.xdsPort}`,
   identifier: `sallyport/${hostname()}/${process.pid}`,
   log,
   now: Date.now,

@@ -2,7 +2,17 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConfigError, describeConfig, readConfig } from '../../runtime/config.ts'
-import { integer, LOG_LEVEL, oneOf, optionalSecret, optionalText, port, text, url } from '../../runtime/settings.ts'
+import {
+  integer,
+  LOG_LEVEL,
+  loopback,
+  oneOf,
+  optionalSecret,
+  optionalText,
+  port,
+  text,
+  url,
+} from '../../runtime/settings.ts'
 
 const SETTINGS = {
   port: port('SALLYPORT_XDS_PORT', 18_000, 'Where it listens.'),
@@ -109,3 +119,11 @@ test('a process with a wrong environment says why and ends with 64, before it op
   const printed = run(['--print-config'], { SALLYPORT_ISSUER_PORT: '19' })
   expect([printed.status, printed.stdout.split('\n')[0]]).toEqual([0, 'SALLYPORT_ISSUER_PORT=19 port (environment)'])
 })
+
+test.each(['0.0.0.0', '10.0.0.1', '::', '128.0.0.1', 'xds.internal'])(
+  'XD-5 the plaintext xDS port is loopback only: %s is refused',
+  (address) => {
+    const settings = { address: loopback('SALLYPORT_XDS_ADDRESS', { doc: 'Where.', default: '127.0.0.1' }) }
+    expect(() => readConfig(settings, { SALLYPORT_XDS_ADDRESS: address })).toThrow('must be a loopback address')
+  },
+)
