@@ -1,8 +1,20 @@
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto'
+import 'reflect-metadata' // @peculiar/x509 registers its parts with it
+import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  X509Certificate as LibraryCertificate,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
 import { writableFolder } from './checkout.ts'
-import { bits, octets, oid, sequence, set, TRUE, tagged, time, unsigned, utf8 } from './der.ts'
 
 /** PEM files of the development certificates. */
 export interface DevelopmentCertificates {
@@ -41,13 +53,18 @@ interface PairOnDisk extends Pair {
   readonly keyFile: string
 }
 
-async function pair(folder: string, name: string, make: () => Pair, issuer?: X509Certificate): Promise<PairOnDisk> {
+async function pair(
+  folder: string,
+  name: string,
+  make: () => Promise<Pair>,
+  issuer?: X509Certificate,
+): Promise<PairOnDisk> {
   const file = join(folder, `${name}.pem`)
   const keyFile = join(folder, `${name}-key.pem`)
   const present = await load(file, keyFile)
   const trusted = issuer ?? present?.certificate
   if (present !== undefined && trusted !== undefined && isGood(present, trusted)) return { ...present, file, keyFile }
-  const made = make()
+  const made = await make()
   await replaceFile(keyFile, made.key.export({ type: 'pkcs8', format: 'pem' }).toString())
   await replaceFile(file, made.certificate.toString())
   return { ...made, file, keyFile }
@@ -71,64 +88,55 @@ async function replaceFile(file: string, content: string): Promise<void> {
   await rename(`${file}.new`, file)
 }
 
-/** Object identifiers of RFC 5280, RFC 5758 and X.520. */
-const OID = {
-  commonName: '2.5.4.3',
-  ecdsaWithSha256: '1.2.840.10045.4.3.2',
-  basicConstraints: '2.5.29.19',
-  keyUsage: '2.5.29.15',
-  extendedKeyUsage: '2.5.29.37',
-  serverAuth: '1.3.6.1.5.5.7.3.1',
-  subjectAltName: '2.5.29.17',
+const AUTHORITY_NAME = 'CN=Sallyport development authority'
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+
+async function makeAuthority(): Promise<Pair> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    ...validity(AUTHORITY_DAYS),
+    name: AUTHORITY_NAME,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  })
+  return { certificate: new X509Certificate(certificate.toString()), key: KeyObject.from(keys.privateKey) }
 }
 
-const AUTHORITY_NAME = 'Sallyport development authority'
-
-function makeAuthority(): Pair {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const usage = tagged(0x03, Buffer.from([1, 0b0000_0110])) // keyCertSign, cRLSign
-  const extensions = [extension(OID.basicConstraints, true, sequence(TRUE)), extension(OID.keyUsage, true, usage)]
-  return { certificate: certify(AUTHORITY_NAME, publicKey, privateKey, AUTHORITY_DAYS, extensions), key: privateKey }
+async function makeServer(authority: Pair): Promise<Pair> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const certificate = await X509CertificateGenerator.create({
+    ...validity(SERVER_DAYS),
+    subject: 'CN=localhost',
+    issuer: AUTHORITY_NAME,
+    publicKey: keys.publicKey,
+    signingKey: authority.key.toCryptoKey(ALGORITHM, false, ['sign']),
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+      new SubjectAlternativeNameExtension([
+        { type: 'dns', value: 'localhost' },
+        { type: 'ip', value: '127.0.0.1' },
+        { type: 'ip', value: '::1' },
+      ]),
+      await AuthorityKeyIdentifierExtension.create(new LibraryCertificate(authority.certificate.raw)),
+    ],
+  })
+  return { certificate: new X509Certificate(certificate.toString()), key: KeyObject.from(keys.privateKey) }
 }
 
-function makeServer(authority: Pair): Pair {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const usage = tagged(0x03, Buffer.from([7, 0b1000_0000])) // digitalSignature
-  const names = sequence(
-    tagged(0x82, Buffer.from('localhost')),
-    tagged(0x87, Buffer.from([127, 0, 0, 1])),
-    tagged(0x87, Buffer.from([...Array<number>(15).fill(0), 1])),
-  )
-  const extensions = [
-    extension(OID.basicConstraints, true, sequence()),
-    extension(OID.keyUsage, true, usage),
-    extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth))),
-    extension(OID.subjectAltName, false, names),
-  ]
-  return { certificate: certify('localhost', publicKey, authority.key, SERVER_DAYS, extensions), key: privateKey }
-}
-
-/** A version 3 certificate (RFC 5280 §4.1) of the development authority, valid from an hour ago. */
-function certify(subject: string, subjectKey: KeyObject, signer: KeyObject, days: number, extensions: Buffer[]) {
+function validity(days: number) {
   const now = Date.now()
-  const algorithm = sequence(oid(OID.ecdsaWithSha256))
-  const body = sequence(
-    tagged(0xa0, unsigned(Buffer.from([2]))),
-    unsigned(randomBytes(16)),
-    algorithm,
-    name(AUTHORITY_NAME),
-    sequence(time(new Date(now - 3_600_000)), time(new Date(now + days * DAY_MS))),
-    name(subject),
-    subjectKey.export({ type: 'spki', format: 'der' }),
-    tagged(0xa3, sequence(...extensions)),
-  )
-  return new X509Certificate(sequence(body, algorithm, bits(sign('sha256', body, signer))))
-}
-
-function name(commonName: string): Buffer {
-  return sequence(set(sequence(oid(OID.commonName), utf8(commonName))))
-}
-
-function extension(id: string, critical: boolean, value: Buffer): Buffer {
-  return sequence(oid(id), ...(critical ? [TRUE] : []), octets(value))
+  return {
+    serialNumber: randomBytes(16).toString('hex'),
+    // An hour of grace for clocks that are behind.
+    notBefore: new Date(now - 3_600_000),
+    notAfter: new Date(now + days * DAY_MS),
+  }
 }

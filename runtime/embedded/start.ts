@@ -57,7 +57,7 @@ export async function startSallyport(options: StartOptions): Promise<Sallyport> 
   await writeBindings(bindings, developmentBindings(ports, certificates, options.issuer))
   const parts = partsOf(options, { dev, run, sockets, bindings })
   const logs = join(state, 'log')
-  const supervised = await supervise(parts, { logs, note: join(run, 'processes.json'), tell: options.tell })
+  const supervised = await supervise(parts, { logs, note: join(run, 'supervisor.json'), tell: options.tell })
   return { ...supervised, ports, authority: certificates.authority, bindings }
 }
 

@@ -1,15 +1,15 @@
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { endLeftovers, type NotedProcess, noted, noteProcesses } from './leftovers.ts'
+import { startGuardian } from './guardian.ts'
 import type { Part } from './part.ts'
 import { checkPorts } from './ports.ts'
 import { type PartEvent, type RunningPart, runPart } from './running-part.ts'
+import { claimSole } from './sole.ts'
 
 /** Where a supervisor keeps its traces and whom it tells what happens. */
 export interface SupervisorOptions {
   /** Folder of the parts' logs, `<part>.log` each. */
   readonly logs: string
-  /** File that notes the running processes; one supervisor at a time. */
+  /** File that notes who supervises; one supervisor at a time. */
   readonly note: string
   readonly tell: (event: PartEvent) => void
 }
@@ -27,20 +27,21 @@ export interface Supervised {
 }
 
 /**
- * Starts the parts, each when those it needs are ready, and keeps them running until `stop`. Throws before anything starts when a
- * port is taken, when a name in `needs` is unknown, or when another supervisor runs on the same note.
+ * Starts the parts, each when those it needs are ready, and keeps them running until `stop`. They do not outlive
+ * this process, however it ends. Throws before anything starts when a port is taken, when a name in `needs` is unknown, or when another supervisor runs on the same note.
  */
 export async function supervise(parts: readonly Part[], options: SupervisorOptions): Promise<Supervised> {
   checkNeeds(parts)
-  const left = await endLeftovers(options.note)
-  for (const part of left) options.tell({ kind: 'said', part, line: 'was left over from a run that was killed; ended' })
+  const order = inOrder(parts)
+  const release = await claimSole(options.note)
   await checkPorts(parts.flatMap((part) => part.ports))
+  const guardian = startGuardian((how) => options.tell({ kind: 'said', part: 'guardian', line: guardianLost(how) }))
   const running = new Map<string, RunningPart>()
   const readiness = new Map<string, Promise<void>>()
   let stopped = false
   const tell = (event: PartEvent) => {
     options.tell(event)
-    if (event.kind === 'started' && !stopped) noteProcesses(options.note, notesOf(running))
+    if (event.kind === 'started' || event.kind === 'ended') guardian.guard(leadersOf(running))
   }
   const start = async (part: Part): Promise<void> => {
     await Promise.all(part.needs.map((name) => readiness.get(name)))
@@ -52,17 +53,19 @@ export async function supervise(parts: readonly Part[], options: SupervisorOptio
   const stop = async () => {
     stopped = true
     await Promise.all([...running.values()].map((part) => part.stop()))
-    await rm(options.note, { force: true })
+    await guardian.dismiss()
+    await release()
   }
-  for (const part of inOrder(parts)) readiness.set(part.name, start(part))
+  for (const part of order) readiness.set(part.name, start(part))
   return { ready: allReady([...readiness.values()], stop), part: lookup(running), stop, kill: () => killAll(running) }
 }
 
-function notesOf(running: ReadonlyMap<string, RunningPart>): NotedProcess[] {
-  return [...running.values()].flatMap((part) => {
-    const pid = part.pid()
-    return (pid === undefined ? undefined : noted(part.name, pid)) ?? []
-  })
+function guardianLost(how: string): string {
+  return `ended (${how}): if this process is killed now, its parts go on; ending it with Ctrl-C still ends them`
+}
+
+function leadersOf(running: ReadonlyMap<string, RunningPart>): number[] {
+  return [...running.values()].flatMap((part) => part.pid() ?? [])
 }
 
 async function allReady(all: readonly Promise<void>[], stop: () => Promise<void>): Promise<void> {

@@ -1,11 +1,6 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
 import { Command, Option } from 'commander'
-import { type DefinitionProblem, formatProblem } from '../../../policies/definition-problem.ts'
-import { LISTENERS, type Listener } from '../../../policies/listeners.ts'
-import { loadDefinitions } from '../../../policies/load.ts'
-import { CommandFailure, EXIT, type ExitCode } from '../exit-codes.ts'
+import type { Report } from '../check-definitions.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { data, json, talk } from '../output.ts'
 
 interface ValidateOptions {
@@ -29,7 +24,10 @@ export function validateCommand(done: (code: ExitCode) => void): Command {
     )
     .action(async (paths: readonly string[], options: ValidateOptions) => {
       const started = Date.now()
-      const report = await checked(paths, options.bindings)
+      // Loaded here only: a mistake in the tables of policies/ must not keep the other commands from running.
+      const { checkDefinitions } = await import('../check-definitions.ts')
+      const { formatProblem } = await import('../../../policies/definition-problem.ts')
+      const report = await checkDefinitions(paths, options.bindings)
       if (options.output === 'json') json('sallyport.validate/1', report)
       else for (const problem of report.problems) data(`${formatProblem(problem)}\n`)
       talk(
@@ -37,51 +35,6 @@ export function validateCommand(done: (code: ExitCode) => void): Command {
       )
       done(report.valid ? EXIT.ok : EXIT.findings)
     })
-}
-
-/** What `-o json` prints beside its schema name. */
-interface Report {
-  readonly valid: boolean
-  readonly folders: readonly string[]
-  readonly gateways: number
-  readonly routes: number
-  readonly problems: readonly DefinitionProblem[]
-}
-
-async function checked(paths: readonly string[], bindings: string | undefined): Promise<Report> {
-  const folders = [...new Set(await Promise.all(paths.map(folderOf)))]
-  const results = await withBindings(bindings, (file) =>
-    Promise.all(folders.map((folder) => loadDefinitions(folder, { bindings: file }))),
-  )
-  const gateways = results.flatMap((result) => (result.ok ? result.definitions.gateways : []))
-  const problems = results.flatMap((result) => (result.ok ? [] : result.problems))
-  const routes = gateways.reduce((sum, gateway) => sum + gateway.routes.length, 0)
-  return { valid: problems.length === 0, folders, gateways: gateways.length, routes, problems }
-}
-
-async function folderOf(path: string): Promise<string> {
-  const info = await stat(path).catch((cause: unknown) => {
-    throw new CommandFailure(EXIT.usage, `${path}: cannot be read; name a folder of definitions or a file in one`, {
-      cause,
-    })
-  })
-  return info.isDirectory() ? path : dirname(path)
-}
-
-/** Without a deployment, its certificates are taken for granted: they are no matter of the definitions. */
-async function withBindings<T>(given: string | undefined, use: (file: string) => Promise<T>): Promise<T> {
-  if (given !== undefined) return use(given)
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-validate-'))
-  try {
-    const listeners: readonly Listener[] = Object.values(LISTENERS)
-    const names = listeners.flatMap(({ tls }) => tls?.certificate ?? [])
-    const certificates = Object.fromEntries(names.map((name) => [name, { certificate: '/dev/null', key: '/dev/null' }]))
-    const file = join(folder, 'bindings.json')
-    await writeFile(file, JSON.stringify({ certificates }))
-    return await use(file)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
 }
 
 function summary({ valid, folders, gateways, routes, problems }: Report): string {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Part } from '../../../runtime/embedded/part.ts'
 import { environmentFor } from '../../../runtime/embedded/part.ts'
-import { descendantsInSession, isAlive } from '../../../runtime/embedded/processes.ts'
+import { descendantsInSession, isAlive, processRow } from '../../../runtime/embedded/processes.ts'
 import { type PartEvent, restartDelay } from '../../../runtime/embedded/running-part.ts'
 import { supervise } from '../../../runtime/embedded/supervisor.ts'
 import { freePorts } from '../../support/free-ports.ts'
@@ -152,7 +152,7 @@ test('a taken port is reported with its holder and the setting to change, before
   expect(existsSync(join(folder, 'other.ready'))).toBe(false)
 })
 
-test('what a killed supervisor left running is ended by the next one', async () => {
+test('parts do not outlive a supervisor that is killed', async () => {
   const folder = temporaryFolder()
   const script = join(folder, 'supervisor.ts')
   const root = join(import.meta.dirname, '../../../runtime/embedded')
@@ -160,20 +160,30 @@ test('what a killed supervisor left running is ended by the next one', async () 
     script,
     `import { supervise } from '${root}/supervisor.ts'
      const part = { name: 'orphan', needs: [], ports: [], probe: async () => 'here',
-       command: () => ({ file: '/bin/sleep', args: ['600'], env: {} }) }
+       command: () => ({ file: '/bin/sh', args: ['-c', 'sleep 600 & exec sleep 600'], env: {} }) }
      const { ready, part: of } = await supervise([part], { logs: '${folder}/log', note: '${folder}/note.json', tell: () => {} })
      await ready
      process.stdout.write(String(of('orphan').pid()))`,
   )
   const killed = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => void killed.kill('SIGKILL'))
   const orphan = Number(await new Promise((resolve) => killed.stdout.once('data', resolve)))
-  const end = new Promise((resolve) => killed.once('exit', resolve))
+  expect(descendantsInSession(orphan)).toHaveLength(2)
   killed.kill('SIGKILL')
-  await end
-  expect(isAlive(orphan)).toBe(true)
-  const { ready } = await supervised(folder, [scripted(folder, 'next', STAYS)])
+  await until('its parts to be gone', () => descendantsInSession(orphan).length === 0)
+})
+
+test('one supervisor at a time runs on a note; a note of one that is gone does not count', async () => {
+  const folder = temporaryFolder()
+  const note = join(folder, 'note.json')
+  const ours = { pid: process.ppid, startedAt: processRow(process.ppid)?.startedAt }
+  writeFileSync(note, JSON.stringify(ours))
+  await expect(supervised(folder, [])).rejects.toThrow(`it runs here already (pid ${process.ppid})`)
+  writeFileSync(note, JSON.stringify({ ...ours, startedAt: '1' }))
+  const { ready, stop } = await supervised(folder, [])
   await ready
-  expect(isAlive(orphan)).toBe(false)
+  await stop()
+  expect(existsSync(note)).toBe(false)
 })
 
 test('a log line of a part reaches its file, and the terminal only where the part shows it', async () => {

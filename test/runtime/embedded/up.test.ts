@@ -23,7 +23,6 @@ async function up() {
     ...settings,
   }
   const child = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), 'up'], { cwd: ROOT, env, detached: true })
-  onTestFinished(() => void child.kill('SIGKILL'))
   const said = { out: '', err: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.out += text
@@ -31,7 +30,11 @@ async function up() {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said.err += text
   })
-  const end = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  const end = new Promise<number | null>((resolve) => child.once('close', resolve))
+  onTestFinished(async () => {
+    child.kill('SIGTERM')
+    await end
+  })
   const curls = () => said.out.split('\n').filter((line) => line.startsWith('curl '))
   await until('five curl lines', () => curls().length === 5 || undefined, 30_000).catch((error: unknown) => {
     throw new Error(`up said:\n${said.err}`, { cause: error })
@@ -64,13 +67,14 @@ test('`up` starts everything, its five curl lines work as printed, Ctrl-C leaves
 })
 
 test('a second `up` on the same state says that one runs already', { timeout: 60_000 }, async () => {
-  const { child, env } = await up()
+  const { child, env, end } = await up()
   const second = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), 'up'], { cwd: ROOT, env })
   let err = ''
   second.stderr.setEncoding('utf8').on('data', (text: string) => {
     err += text
   })
-  expect(await new Promise((resolve) => second.once('exit', resolve))).toBe(69)
+  expect(await new Promise((resolve) => second.once('close', resolve))).toBe(69)
   expect(err).toContain(`it runs here already (pid ${child.pid})`)
   child.kill('SIGTERM')
+  expect(await end).toBe(0)
 })
