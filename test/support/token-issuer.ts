@@ -21,8 +21,10 @@ interface SigningKey extends GenerateKeyPairResult {
 export class TokenIssuer {
   keys: SigningKey[] = []
   fetches = 0
+  /** Keys are published without `alg` (RFC 7517 §4.4 makes it optional). */
+  hideAlgorithms = false
   /** What the endpoint does: answers, answers this text, or refuses. */
-  mode: 'good' | 'broken' | { readonly body: string; readonly status?: number } = 'good'
+  mode: 'good' | 'broken' | { readonly body: string; readonly status?: number; readonly location?: string } = 'good'
   #server: Server | undefined
   #port = 0
 
@@ -48,9 +50,17 @@ export class TokenIssuer {
     const server = createServer(async (_request, response) => {
       this.fetches += 1
       if (this.mode === 'broken') return response.destroy()
-      if (this.mode !== 'good') return response.writeHead(this.mode.status ?? 200).end(this.mode.body)
+      if (this.mode !== 'good') {
+        const { body, status = 200, location } = this.mode
+        return response.writeHead(status, location === undefined ? {} : { location }).end(body)
+      }
       const keys = await Promise.all(
-        this.keys.map(async ({ kid, alg, publicKey }) => ({ ...(await exportJWK(publicKey)), kid, alg, use: 'sig' })),
+        this.keys.map(async ({ kid, alg, publicKey }) => ({
+          ...(await exportJWK(publicKey)),
+          kid,
+          ...(this.hideAlgorithms ? {} : { alg }),
+          use: 'sig',
+        })),
       )
       return response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ keys }))
     })

@@ -1,6 +1,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { exportPKCS8, importPKCS8 } from 'jose'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { checkBench } from '../../support/check-bench.ts'
 import { checkRequest, routePolicy } from '../../support/check-request.ts'
@@ -106,9 +107,13 @@ test.each([
   expect(await ask(gateway, token)).toBe('pass')
 })
 
-test('facts/threats.md 1d a redirect of the key set is not followed', async () => {
-  issuer.mode = { body: '', status: 302 }
+test('facts/threats.md 1d a redirect of the key set is not followed, even to good keys', async () => {
+  const elsewhere = await TokenIssuer.open()
+  elsewhere.keys = issuer.keys
+  issuer.mode = { body: '', status: 302, location: elsewhere.url }
   expect(await ask(bench(), await issuer.sign())).toBe('service-unavailable')
+  expect(elsewhere.fetches).toBe(0)
+  await elsewhere.close()
 })
 
 test('ID-8 a removed key is refused at once after the fetch that lacks it, also from memory', async () => {
@@ -120,6 +125,16 @@ test('ID-8 a removed key is refused at once after the fetch that lacks it, also 
   issuer.keys.shift()
   expect(await ask(gateway, await issuer.sign())).toBe('pass')
   expect(await ask(gateway, token)).toBe('invalid-token')
+})
+
+test('ID-1 the issuer’s list of algorithms decides also where its keys name none', async () => {
+  issuer.hideAlgorithms = true
+  const gateway = bench()
+  const [rsa] = issuer.keys
+  if (rsa === undefined) throw new Error('no key')
+  expect(await ask(gateway, await issuer.sign())).toBe('pass')
+  const pss = await importPKCS8(await exportPKCS8(rsa.privateKey), 'PS256')
+  expect(await ask(gateway, await issuer.sign({}, {}, { ...rsa, alg: 'PS256', privateKey: pss }))).toBe('invalid-token')
 })
 
 test('ID-1 keys that are too weak, for encryption or of another kind are not taken', async () => {
