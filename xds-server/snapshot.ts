@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type AnyMessage, typeUrl } from '../protos/any.ts'
+import { encode } from '../protos/xds.ts'
 
 /** The resource types we serve, as type URLs. */
 export const CLUSTER = typeUrl('envoy.config.cluster.v3.Cluster')
@@ -39,7 +40,7 @@ export interface Snapshot {
   readonly resources: ReadonlyMap<TypeUrl, ReadonlyMap<string, Resource>>
 }
 
-/** Makes a resource of an encoded message. `name` must be the name inside the message, which Envoy would believe over ours (C21). */
+/** Makes a resource of an encoded message; throws unless `name` is the name inside, which Envoy would believe over ours (C21). */
 export function resource(
   name: string,
   body: AnyMessage,
@@ -47,6 +48,7 @@ export function resource(
 ): Resource {
   const { type_url: type } = body
   if (!isServed(type)) throw new Error(`${type} is not a type that this server serves`)
+  if (!startsWithName(body.value, name)) throw new Error(`a ${type} sent as ${name} has another name inside`)
   const origin = about.origin === undefined ? {} : { origin: about.origin }
   return Object.freeze({ type, name, version: shortHash(body.value), body, needs: about.needs ?? [], ...origin })
 }
@@ -65,6 +67,12 @@ export function snapshot(resources: readonly Resource[]): Snapshot {
 
 /** No resource at all. */
 export const EMPTY: Snapshot = snapshot([])
+
+/** Each of our types has its name as field 1, a string, and the encoder writes fields in order. */
+function startsWithName(bytes: Buffer, name: string): boolean {
+  const field = encode('envoy.config.cluster.v3.Cluster', { name })
+  return bytes.subarray(0, field.length).equals(field)
+}
 
 function shortHash(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('base64url').slice(0, 12)

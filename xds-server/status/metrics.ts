@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { StreamEvent } from '../stream/events.ts'
+import { shortType } from '../stream/journal.ts'
 
 const BUCKETS_S = [0.005, 0.025, 0.1, 0.25, 1, 5, 20]
 
@@ -11,7 +12,7 @@ export function streamMetrics(registry: Registry, streams: () => number): (event
   const nacks = new Counter({ name: 'xds_nacks_total', help: 'Responses that Envoys rejected.', labelNames, registers })
   const deadlines = new Counter({
     name: 'xds_gate_deadline_total',
-    help: 'Times that unanswered new clusters were withdrawn.',
+    help: 'Waits of a rollout that ended at their deadline: clusters taken back, or routes sent without them.',
     registers,
   })
   const push = new Histogram({
@@ -30,10 +31,10 @@ export function streamMetrics(registry: Registry, streams: () => number): (event
     },
   })
   return (event) => {
-    const type = event.type.slice(event.type.lastIndexOf('.') + 1)
-    if (event.kind === 'nack') nacks.inc({ type })
-    if (event.kind === 'withdrawn') deadlines.inc()
+    if (event.kind === 'withdrawn' || event.kind === 'unready') deadlines.inc()
+    if (event.kind === 'nack') nacks.inc({ type: shortType(event.type) })
     if (event.kind !== 'ack') return
+    const type = shortType(event.type)
     acks.inc({ type })
     push.observe({ type }, event.ms / 1000)
   }

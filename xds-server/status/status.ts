@@ -1,5 +1,7 @@
-import { type Snapshot, TYPES, type TypeUrl } from '../snapshot.ts'
+import { type Resource, type Snapshot, TYPES, type TypeUrl } from '../snapshot.ts'
 import type { AdsStream } from '../stream/ads-stream.ts'
+import { shortType } from '../stream/journal.ts'
+import type { Rollout } from '../stream/rollout.ts'
 
 /** What `GET /status` says (XD-4). */
 export interface Status {
@@ -30,7 +32,7 @@ export interface TypeStatus {
   /** Acknowledged version by name. */
   readonly acknowledged: Readonly<Record<string, string>>
   /** What it should have and has not acknowledged, with what that waits for. */
-  readonly pending: readonly { readonly name: string; readonly wanted: string; readonly waitsFor?: readonly string[] }[]
+  readonly pending: readonly PendingStatus[]
   /** How long the oldest unanswered response is out. */
   readonly lagMs?: number
   readonly lastNack?: {
@@ -39,6 +41,17 @@ export interface TypeStatus {
     readonly message: string
     readonly at: string
   }
+}
+
+/** One resource that an Envoy should have and has not acknowledged. */
+export interface PendingStatus {
+  readonly name: string
+  /** The version it should have. */
+  readonly wanted: string
+  /** Present when it will not be sent again as it is: Envoy refused it, or never answered for it. */
+  readonly refused?: true
+  /** Clusters that must be warm first. */
+  readonly waitsFor?: readonly string[]
 }
 
 /** The state of all streams at one moment. */
@@ -70,20 +83,31 @@ function envoyStatus(stream: AdsStream, now: number): EnvoyStatus {
 }
 
 function typeStatus({ rollout, lastNack }: AdsStream, type: TypeUrl, now: number): TypeStatus {
-  const subscription = rollout.subscriptions.get(type)
-  const pending = rollout.pending(type).map((wanted) => {
-    const waitsFor = rollout.waitsFor(wanted)
-    return { name: wanted.name, wanted: wanted.version, ...(waitsFor.length === 0 ? {} : { waitsFor }) }
-  })
-  const oldest = Math.min(...[...(subscription?.outstanding.values() ?? [])].map(({ at }) => at))
+  const { held = [], outstanding = new Map() } = rollout.subscriptions.get(type) ?? {}
+  const pending = rollout.pending(type).map((item) => pendingStatus(rollout, item))
+  const sentAt = [...outstanding.values()].map(({ at }) => at)
   const nack = lastNack.get(type)
-  const rejected = (subscription?.rejected.size ?? 0) > 0
   return {
-    type: type.slice(type.lastIndexOf('.') + 1),
-    state: rejected ? 'ERROR' : pending.length > 0 || Number.isFinite(oldest) ? 'PENDING' : 'SYNCED',
-    acknowledged: Object.fromEntries([...(subscription?.held ?? [])].map(([name, { version }]) => [name, version])),
+    type: shortType(type),
+    state: stateOf(pending, sentAt.length),
+    acknowledged: Object.fromEntries([...held].map(([name, { version }]) => [name, version])),
     pending,
-    ...(Number.isFinite(oldest) ? { lagMs: now - oldest } : {}),
-    ...(nack === undefined ? {} : { lastNack: { ...nack, at: new Date(nack.at).toISOString() } }),
+    ...(sentAt.length > 0 && { lagMs: now - Math.min(...sentAt) }),
+    ...(nack !== undefined && { lastNack: { ...nack, at: new Date(nack.at).toISOString() } }),
   }
+}
+
+function pendingStatus(rollout: Rollout, item: Resource): PendingStatus {
+  const waitsFor = rollout.waitsFor(item)
+  return {
+    name: item.name,
+    wanted: item.version,
+    ...(rollout.isRefused(item) && { refused: true }),
+    ...(waitsFor.length > 0 && { waitsFor }),
+  }
+}
+
+function stateOf(pending: readonly PendingStatus[], unanswered: number): TypeStatus['state'] {
+  if (pending.some(({ refused }) => refused)) return 'ERROR'
+  return pending.length > 0 || unanswered > 0 ? 'PENDING' : 'SYNCED'
 }

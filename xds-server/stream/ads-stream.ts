@@ -1,13 +1,11 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js'
 import type { DeltaDiscoveryRequest__Output } from '../../protos/gen/envoy/service/discovery/v3/DeltaDiscoveryRequest.ts'
-import type { DeltaDiscoveryResponse } from '../../protos/gen/envoy/service/discovery/v3/DeltaDiscoveryResponse.ts'
 import { isServed, type Snapshot, type TypeUrl } from '../snapshot.ts'
-import type { Nack, StreamEvent } from './events.ts'
+import { type Nack, quoted, type StreamEvent } from './events.ts'
+import { Outlet } from './outlet.ts'
 import { Rollout, type Send } from './rollout.ts'
 import type { Answer } from './subscription.ts'
-
-/** How long a client may leave our bytes unread before its stream is dropped, ms (C40). */
-const DRAIN_DEADLINE_MS = 10_000
+import { responseBytes } from './wire.ts'
 
 /** Who is at the other end, from the first request of the stream (C1). */
 export interface NodeIdentity {
@@ -17,18 +15,25 @@ export interface NodeIdentity {
   readonly agent: string
 }
 
-export type AdsCall = ServerDuplexStream<DeltaDiscoveryRequest__Output, DeltaDiscoveryResponse>
+/** The call of one stream; responses are written as bytes. */
+export type AdsCall = ServerDuplexStream<DeltaDiscoveryRequest__Output, Buffer>
 
 /** What a stream needs of its server. */
 export interface StreamHost {
+  /** Epoch ms. */
   readonly now: () => number
   /** Name of this server, for Envoy's `control_plane.identifier` (C22). */
   readonly identifier: string
+  /** How long a client may take nothing of what is written to it, ms (C40). */
+  readonly drainMs: number
   readonly onNode: (node: NodeIdentity) => void
   readonly onEvent: (event: StreamEvent) => void
-  /** A request that is understood and not served, such as an unknown type (C3). */
-  readonly onIgnored: (what: string) => void
+  /** The client does not read: cut it off. */
+  readonly onStalled: () => void
 }
+
+/** Unknown types that are mentioned for one stream; more are ignored silently. */
+const MAX_IGNORED = 16
 
 /** One delta ADS stream: requests in, responses out, one state of its own (C2). */
 export class AdsStream {
@@ -38,16 +43,17 @@ export class AdsStream {
   lastAckAt: number | undefined
   readonly #call: AdsCall
   readonly #host: StreamHost
+  readonly #outlet: Outlet
+  readonly #ignored = new Set<string>()
   #deadline: NodeJS.Timeout | undefined
-  #draining: NodeJS.Timeout | undefined
   #open = true
 
   constructor(call: AdsCall, target: Snapshot, host: StreamHost) {
     this.rollout = new Rollout(target, host.now)
     this.#call = call
     this.#host = host
+    this.#outlet = new Outlet(call, host.drainMs, { onRoom: () => this.#flush(), onStalled: host.onStalled })
     call.on('data', (request: DeltaDiscoveryRequest__Output) => this.#receive(request))
-    call.on('drain', () => this.#drained())
     call.on('end', () => call.end())
   }
 
@@ -61,18 +67,20 @@ export class AdsStream {
   close(): void {
     this.#open = false
     clearTimeout(this.#deadline)
-    clearTimeout(this.#draining)
+    this.#outlet.close()
   }
 
   #receive(request: DeltaDiscoveryRequest__Output): void {
+    if (!this.#open) return
     const fault = this.#identify(request)
     if (fault !== undefined) {
-      this.#fail(status.INVALID_ARGUMENT, fault)
+      this.close()
+      this.#call.emit('error', { code: status.INVALID_ARGUMENT, details: fault })
       return
     }
     const type = request.type_url ?? ''
     if (!isServed(type)) {
-      this.#host.onIgnored(`a request for ${type}, a type that is not served`)
+      this.#ignore(type)
       return
     }
     const answer = this.rollout.receive(type, request)
@@ -92,6 +100,12 @@ export class AdsStream {
     return type_url ? undefined : 'a request on an aggregated stream must carry type_url'
   }
 
+  #ignore(type: string): void {
+    if (this.#ignored.size >= MAX_IGNORED || this.#ignored.has(type)) return
+    this.#ignored.add(type)
+    this.#host.onEvent({ kind: 'ignored', what: `a request for ${quoted(type)}, a type that is not served` })
+  }
+
   #note(type: TypeUrl, answer: Answer): void {
     const { response } = answer
     const at = this.#host.now()
@@ -102,32 +116,26 @@ export class AdsStream {
     }
     const names = answer.rejected.length > 0 ? answer.rejected : [...response.sent.keys()]
     const origins = names.flatMap((name) => response.sent.get(name)?.origin ?? [])
-    const nack: Nack = { names, origins, message: answer.message, at }
+    const nack: Nack = { names, origins, message: quoted(answer.message), at }
     this.lastNack.set(type, nack)
     this.#host.onEvent({ kind: 'nack', type, nack })
   }
 
   #flush(): void {
-    if (!this.#open || this.#draining !== undefined) return
+    if (!this.#open || this.#outlet.full) return
     for (const send of this.rollout.next()) {
-      const room = this.#call.write(this.#response(send))
-      const names = [...send.resources.map(({ name }) => name), ...send.removed]
-      this.#host.onEvent({ kind: send.withdrawn ? 'withdrawn' : 'sent', type: send.type, names })
-      if (!room) {
-        this.#draining = setTimeout(
-          () => this.#fail(status.RESOURCE_EXHAUSTED, 'the client does not read'),
-          DRAIN_DEADLINE_MS,
-        )
-        return
-      }
+      this.#outlet.write(responseBytes(send, this.#host.identifier))
+      this.#report(send)
+      if (this.#outlet.full) return
     }
     this.#schedule()
   }
 
-  #drained(): void {
-    clearTimeout(this.#draining)
-    this.#draining = undefined
-    this.#flush()
+  #report({ type, resources, removed, withdrawn, without: clusters }: Send): void {
+    const names = [...resources.map(({ name }) => name), ...removed]
+    this.#host.onEvent({ kind: 'sent', type, names })
+    if (withdrawn) this.#host.onEvent({ kind: 'withdrawn', type, names })
+    if (clusters !== undefined) this.#host.onEvent({ kind: 'unready', type, names, clusters })
   }
 
   #schedule(): void {
@@ -135,21 +143,5 @@ export class AdsStream {
     const at = this.rollout.deadline()
     if (at === undefined) return
     this.#deadline = setTimeout(() => this.#flush(), Math.max(0, at - this.#host.now()) + 1)
-  }
-
-  #response({ type, nonce, revision, resources, removed }: Send): DeltaDiscoveryResponse {
-    return {
-      system_version_info: revision,
-      type_url: type,
-      nonce,
-      control_plane: { identifier: `${this.#host.identifier} ${revision}` },
-      resources: resources.map(({ name, version, body }) => ({ name, version, resource: body })),
-      removed_resources: [...removed],
-    }
-  }
-
-  #fail(code: status, details: string): void {
-    this.close()
-    this.#call.emit('error', { code, details })
   }
 }

@@ -1,7 +1,6 @@
 import { any } from '../../protos/any.ts'
 import {
   CLUSTER,
-  EMPTY,
   ENDPOINTS,
   LISTENER,
   type Resource,
@@ -12,10 +11,17 @@ import {
   TYPES,
   type TypeUrl,
 } from '../snapshot.ts'
-import { type Answer, Subscription, type SubscriptionRequest } from './subscription.ts'
-
-/** How long Envoy may keep the answer to new clusters back before they are taken away again, ms (C31, facts/envoy.md §2). */
-export const GATE_DEADLINE_MS = 20_000
+import { isReferredTo, isWarm } from './dependencies.ts'
+import { due, gone, pending, refuses, type Wanted } from './difference.ts'
+import { Gates } from './gates.ts'
+import {
+  type Answer,
+  Subscription,
+  type SubscriptionRequest,
+  type Subscriptions,
+  subscriptionTo,
+} from './subscription.ts'
+import { Withdrawals } from './withdrawals.ts'
 
 /** One response to send; it counts as sent when it is handed out. */
 export interface Send {
@@ -24,8 +30,10 @@ export interface Send {
   readonly revision: string
   readonly resources: readonly Resource[]
   readonly removed: readonly string[]
-  /** True: these clusters were not answered for in time and are withdrawn. */
+  /** True: these clusters were not answered for in time and are taken back (C31). */
   readonly withdrawn?: boolean
+  /** Routes that go out though these clusters are not warm: waiting ended, or has no end (C31). */
+  readonly without?: readonly string[]
 }
 
 /** Types whose resources go out one a response: the nonce then names the culprit of a NACK. */
@@ -34,14 +42,14 @@ const ALONE: readonly TypeUrl[] = [ENDPOINTS, SECRET, ROUTES]
 /**
  * What one stream has, wants and may be sent next. It always steers from what the client holds to the newest snapshot, so
  * snapshots in between are skipped (C23), in the order that breaks nothing (C25–C28): clusters with their endpoints,
- * secrets, listeners, then routes whose clusters are warm, then removals that nothing on the client refers to.
+ * secrets, listeners (those that leave together with those that come), then routes whose clusters are warm, then the removal of
+ * clusters that nothing on the client refers to.
  */
 export class Rollout {
-  readonly subscriptions: ReadonlyMap<TypeUrl, Subscription>
-  #target: Snapshot = EMPTY
-  /** Clusters taken away at the deadline, by the version that was: not sent again until they change. */
-  readonly #withdrawn = new Map<string, string>()
-  readonly #withdrawnResponses = new Set<string>()
+  readonly subscriptions: Subscriptions
+  #target: Snapshot
+  readonly #withdrawals: Withdrawals
+  readonly #gates: Gates
   readonly #now: () => number
   #nonces = 0
 
@@ -49,6 +57,8 @@ export class Rollout {
     this.subscriptions = new Map(TYPES.map((type) => [type, new Subscription(type)]))
     this.#target = target
     this.#now = now
+    this.#gates = new Gates(now)
+    this.#withdrawals = new Withdrawals(this.#of(CLUSTER), now)
   }
 
   /** The snapshot that this stream is steered to. */
@@ -59,197 +69,181 @@ export class Rollout {
   /** Steers to another snapshot from here on. */
   retarget(target: Snapshot): void {
     this.#target = target
+    for (const [type, subscription] of this.subscriptions) subscription.recognise(this.#wanted(type))
   }
 
   /** Takes in one request of a served type. */
   receive(type: TypeUrl, request: SubscriptionRequest): Answer | undefined {
-    const answer = this.#of(type).receive(request)
-    if (type === CLUSTER && answer?.kind === 'nack') this.#absolve(answer)
+    const subscription = this.#of(type)
+    const isFirst = !subscription.started
+    const answer = subscription.receive(request)
+    if (isFirst) subscription.recognise(this.#wanted(type))
+    if (type === CLUSTER && answer !== undefined) this.#withdrawals.answered(answer)
     return answer
   }
 
   /** The responses that may go out now, in order. Stop taking when the socket is full: what is not taken is not sent. */
   *next(): Generator<Send> {
-    yield* this.#together(CLUSTER)
     yield* this.#overdueClusters()
-    yield* this.#alone(ENDPOINTS, () => true)
-    yield* this.#alone(SECRET, () => true)
+    yield* this.#together(CLUSTER)
+    yield* this.#alone(ENDPOINTS)
+    yield* this.#alone(SECRET)
     yield* this.#together(LISTENER)
-    yield* this.#alone(ROUTES, (routes) => this.#mayRoute(routes))
+    yield* this.#routes()
     yield* this.#removals(LISTENER, () => true)
-    yield* this.#removals(CLUSTER, (name) => !this.#referredTo(name))
+    yield* this.#removals(CLUSTER, (name) => !isReferredTo(name, this.subscriptions))
   }
 
   /** When {@link next} must be asked again though nothing arrives; epoch ms. */
   deadline(): number | undefined {
-    const waiting = this.#unansweredClusters().map(({ at }) => at + GATE_DEADLINE_MS)
-    return waiting.length === 0 ? undefined : Math.min(...waiting)
+    const at = Math.min(this.#withdrawals.deadline() ?? Infinity, this.#gates.deadline() ?? Infinity)
+    return Number.isFinite(at) ? at : undefined
   }
 
   /** Clusters that a route configuration waits for; empty when nothing holds it back. */
   waitsFor(routes: Resource): readonly string[] {
-    const clusters = this.#of(CLUSTER)
-    const endpoints = this.#of(ENDPOINTS)
     // C30: after a reconnect routes may be asked for before clusters; only changes of this stream are gated.
-    if (!clusters.started) return []
-    const claOpen = (name: string) =>
-      endpoints.started && endpoints.wants(name) && this.#wanted(ENDPOINTS).has(name) && !endpoints.held.has(name)
-    return routes.needs.filter((name) => !clusters.held.has(name) || claOpen(name))
+    if (!this.#of(CLUSTER).started) return []
+    const now = this.#of(ROUTES).held.get(routes.name)?.resource?.needs ?? []
+    return routes.needs.filter(
+      (name) => !now.includes(name) && !isWarm(name, this.subscriptions, this.#wanted(ENDPOINTS)),
+    )
   }
 
   /** True when the client has acknowledged everything it asked for of the newest snapshot. */
   get synced(): boolean {
-    return TYPES.every((type) => {
-      const subscription = this.#of(type)
-      return subscription.outstanding.size === 0 && this.#due(type).length === 0 && this.#gone(type).length === 0
-    })
+    return this.atRest && TYPES.every((type) => this.pending(type).length === 0)
   }
 
-  /** Versions of one type that the client should have and has not acknowledged, refused ones included. */
-  pending(type: TypeUrl): Resource[] {
-    const subscription = this.#of(type)
-    return [...this.#wanted(type).values()].filter(
-      ({ name, version }) => subscription.wants(name) && subscription.held.get(name)?.version !== version,
+  /** True when nothing more will happen unless the client or the snapshot changes; what was refused stays refused. */
+  get atRest(): boolean {
+    return TYPES.every(
+      (type) => this.#of(type).outstanding.size === 0 && this.#due(type).length === 0 && this.#gone(type).length === 0,
     )
+  }
+
+  /** What the client should have and has not acknowledged, refused ones included. */
+  pending(type: TypeUrl): Resource[] {
+    return pending(this.#of(type), this.#wanted(type))
+  }
+
+  /** Whether the client refused this very resource, or it was withdrawn for want of an answer. */
+  isRefused(item: Resource): boolean {
+    return refuses(this.#of(item.type), this.#wanted(item.type), item.name) || this.#isWithdrawn(item)
   }
 
   *#together(type: TypeUrl): Generator<Send> {
     const subscription = this.#of(type)
-    if (!subscription.started || subscription.outstanding.size > 0) return
-    const due = this.#due(type)
-    if (due.length === 0) subscription.oneByOne = false
+    if (!subscription.started || this.#isBusy(type)) return
+    const changed = this.#due(type)
+    if (changed.length === 0 && this.#gone(type).length === 0) subscription.oneByOne = false
     // A name that the client asks for, does not hold, and that does not exist: say so at once (C19).
     const absent = [...subscription.forced].filter(
       (name) => !this.#wanted(type).has(name) && !subscription.held.has(name),
     )
-    if (due.length === 0 && absent.length === 0 && !subscription.answerOwed) return
-    const batch = subscription.oneByOne ? due.slice(0, 1) : due
-    yield this.#send(type, batch, absent)
+    // Envoy removes first, so a listener may have the port of one that leaves.
+    const leaving = type === LISTENER && !subscription.oneByOne ? this.#gone(LISTENER) : []
+    if (changed.length + absent.length + leaving.length === 0 && !subscription.answerOwed) return
+    const batch = subscription.oneByOne ? changed.slice(0, 1) : changed
+    const send = this.#send(type, batch, [...absent, ...leaving])
     if (type === CLUSTER) this.#sendEndpointsAgain(batch)
+    yield send
   }
 
-  /** C28: an updated cluster warms until its endpoints come again, and Envoy does not ask for them. */
+  /**
+   * C28: an updated cluster warms until its endpoints come again, and Envoy does not ask for them. On a reconnect it asks after
+   * its clusters, saying what it has: that must not count. A cluster that has no endpoints any more keeps the old ones.
+   */
   #sendEndpointsAgain(clusters: readonly Resource[]): void {
-    const endpoints = this.#of(ENDPOINTS)
-    for (const { name } of clusters) if (endpoints.wants(name)) endpoints.forced.add(name)
+    const wanted = this.#wanted(ENDPOINTS)
+    for (const { name } of clusters) if (wanted.has(name)) this.#of(ENDPOINTS).forced.add(name)
   }
 
-  *#alone(type: TypeUrl, may: (item: Resource) => boolean): Generator<Send> {
-    const subscription = this.#of(type)
+  *#alone(type: TypeUrl): Generator<Send> {
     for (const item of this.#due(type)) {
-      if (!subscription.inFlight(item.name) && may(item)) yield this.#send(type, [item], [])
+      if (!this.#of(type).inFlight(item.name)) yield this.#send(type, [item], [])
     }
   }
 
-  /** Routes move when their clusters are warm. A client without any routes gets them also when a cluster was refused. */
-  #mayRoute(routes: Resource): boolean {
-    const waiting = this.waitsFor(routes)
-    if (waiting.length === 0) return true
-    const refused = (name: string) => this.#refuses(CLUSTER, name) || this.#withdrawn.has(name)
-    return !this.#of(ROUTES).held.has(routes.name) && waiting.every(refused)
+  /** Routes move when their clusters are warm, or at the deadline (C26, C27, C31). */
+  *#routes(): Generator<Send> {
+    const waiting = this.#due(ROUTES).map((item) => ({ item, clusters: this.waitsFor(item) }))
+    this.#gates.waitFor(new Set(waiting.flatMap(({ clusters }) => clusters)))
+    for (const { item, clusters } of waiting) {
+      if (this.#of(ROUTES).inFlight(item.name) || !clusters.every((name) => this.#mayDoWithout(name, item))) continue
+      const send = this.#send(ROUTES, [item], [])
+      yield clusters.length === 0 ? send : { ...send, without: clusters }
+    }
+  }
+
+  /** A client without any routes gets them at once when it is known that a cluster will not come: the other routes work. */
+  #mayDoWithout(cluster: string, routes: Resource): boolean {
+    if (this.#gates.expired(cluster)) return true
+    const known = this.#wanted(CLUSTER).get(cluster)
+    return known !== undefined && this.isRefused(known) && !this.#of(ROUTES).held.has(routes.name)
   }
 
   *#removals(type: TypeUrl, may: (name: string) => boolean): Generator<Send> {
-    if (this.#of(type).outstanding.size > 0) return
+    if (this.#isBusy(type)) return
     const names = this.#gone(type).filter(may)
-    if (names.length > 0) yield this.#send(type, [], names)
+    const batch = this.#of(type).oneByOne ? names.slice(0, 1) : names
+    if (batch.length > 0) yield this.#send(type, [], batch)
   }
 
-  /** Whether anything that the client has, or is being sent, may still refer to a cluster (C26). */
-  #referredTo(cluster: string): boolean {
-    const listeners = this.#of(LISTENER)
-    const routes = this.#of(ROUTES)
-    if (!listeners.started || (!routes.started && listeners.held.size > 0)) return true
-    if (listeners.outstanding.size > 0 || routes.outstanding.size > 0) return true
-    return [...routes.held].some(([name, { version, resource: held }]) => {
-      const now = this.#wanted(ROUTES).get(name)
-      const known = held ?? (now?.version === version ? now : undefined)
-      // Routes of a version that we do not know may refer to anything.
-      return known === undefined || known.needs.includes(cluster)
-    })
-  }
-
-  /** A cluster whose load balancer cannot be built keeps every later answer back; taking it away releases them. */
+  /** A cluster whose load balancer cannot be built keeps every later answer back; taking it back releases them. */
   *#overdueClusters(): Generator<Send> {
-    const clusters = this.#of(CLUSTER)
-    for (const { nonce, sent, at } of this.#unansweredClusters()) {
-      if (this.#now() < at + GATE_DEADLINE_MS) continue
-      this.#withdrawnResponses.add(nonce)
-      const fresh = [...sent.values()].filter((item) => item !== undefined && !clusters.held.has(item.name))
-      for (const item of fresh) if (item !== undefined) this.#withdrawn.set(item.name, item.version)
-      const names = fresh.map((item) => item?.name ?? '')
-      if (names.length > 0) yield { ...this.#send(CLUSTER, [], names), withdrawn: true }
+    for (const { restored, removed } of this.#withdrawals.take()) {
+      const send = this.#send(CLUSTER, restored, removed)
+      this.#sendEndpointsAgain(restored)
+      yield { ...send, withdrawn: true }
     }
   }
 
-  #unansweredClusters() {
-    return [...this.#of(CLUSTER).outstanding.values()].filter(
-      ({ nonce, sent }) =>
-        !this.#withdrawnResponses.has(nonce) && [...sent.values()].some((item) => item !== undefined),
-    )
+  /** C23: one unanswered response a type; one that is overdue blocks nothing any more, for a better one may release it. */
+  #isBusy(type: TypeUrl): boolean {
+    const { outstanding } = this.#of(type)
+    if (type !== CLUSTER) return outstanding.size > 0
+    return [...outstanding.keys()].some((nonce) => !this.#withdrawals.isOverdue(nonce))
   }
 
-  /** The late NACK of a withdrawn response says who was bad: the others may come back. */
-  #absolve({ response, rejected }: Extract<Answer, { kind: 'nack' }>): void {
-    if (rejected.length === 0) return
-    for (const name of response.sent.keys()) if (!rejected.includes(name)) this.#withdrawn.delete(name)
-  }
-
-  /** What the client should have and does not, or must have again; what it refused in this very version is left out (C8). */
   #due(type: TypeUrl): Resource[] {
     const subscription = this.#of(type)
-    if (!subscription.started) return []
-    const due = [...this.#wanted(type).values()].filter(
-      (item) =>
-        subscription.wants(item.name) &&
-        (subscription.forced.has(item.name) || subscription.held.get(item.name)?.version !== item.version) &&
-        !this.#refuses(type, item.name) &&
-        !this.#isWithdrawn(type, item),
-    )
-    return type === ENDPOINTS ? [...due, ...this.#emptyEndpoints(subscription)] : due
+    const changed = due(subscription, this.#wanted(type))
+    if (type === CLUSTER) return changed.filter((item) => !this.#isWithdrawn(item))
+    return type === ENDPOINTS ? [...changed, ...this.#emptyEndpoints(subscription)] : changed
   }
 
   /** C19: endpoints that do not exist are an empty assignment; silence would keep the cluster warming for 15 s. */
-  #emptyEndpoints({ forced }: Subscription): Resource[] {
-    const missing = [...forced].filter((name) => !this.#wanted(ENDPOINTS).has(name))
+  #emptyEndpoints(subscription: Subscription): Resource[] {
+    const missing = [...subscription.forced].filter(
+      (name) => subscription.wants(name) && !this.#wanted(ENDPOINTS).has(name),
+    )
     const content = (name: string) => any('envoy.config.endpoint.v3.ClusterLoadAssignment', { cluster_name: name })
     return missing.map((name) => resource(name, content(name)))
   }
 
   /** What a client of a listed type holds though it is gone. Endpoints, secrets and routes go with what refers to them (C19). */
   #gone(type: TypeUrl): string[] {
-    if (ALONE.includes(type)) return []
-    return [...this.#of(type).held.keys()].filter((name) => !this.#wanted(type).has(name))
+    return ALONE.includes(type) ? [] : gone(this.#of(type), this.#wanted(type))
   }
 
-  #refuses(type: TypeUrl, name: string): boolean {
-    const version = this.#wanted(type).get(name)?.version
-    return version !== undefined && this.#of(type).rejected.get(name) === version
-  }
-
-  #isWithdrawn(type: TypeUrl, { name, version }: Resource): boolean {
-    return type === CLUSTER && this.#withdrawn.get(name) === version
+  #isWithdrawn({ type, name, version }: Resource): boolean {
+    return type === CLUSTER && this.#withdrawals.has(name, version)
   }
 
   #send(type: TypeUrl, resources: readonly Resource[], removed: readonly string[]): Send {
-    const subscription = this.#of(type)
     const nonce = String(++this.#nonces)
-    const sent = new Map<string, Resource | undefined>()
-    for (const name of removed) sent.set(name, undefined)
+    const sent = new Map<string, Resource | undefined>(removed.map((name) => [name, undefined]))
     for (const item of resources) sent.set(item.name, item)
-    subscription.outstanding.set(nonce, { nonce, sent, at: this.#now() })
-    subscription.answerOwed = false
-    for (const name of sent.keys()) subscription.forced.delete(name)
+    this.#of(type).sending({ nonce, sent, at: this.#now() })
     return { type, nonce, revision: this.#target.revision, resources, removed }
   }
 
-  #wanted(type: TypeUrl): ReadonlyMap<string, Resource> {
+  #wanted(type: TypeUrl): Wanted {
     return this.#target.resources.get(type) ?? new Map()
   }
 
   #of(type: TypeUrl): Subscription {
-    const subscription = this.subscriptions.get(type)
-    if (subscription === undefined) throw new Error(`no subscription state for ${type}`)
-    return subscription
+    return subscriptionTo(this.subscriptions, type)
   }
 }

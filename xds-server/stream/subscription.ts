@@ -1,4 +1,5 @@
 import { CLUSTER, LISTENER, type Resource, type TypeUrl } from '../snapshot.ts'
+import { culprits, isPartlyApplied } from './rejection.ts'
 
 /** The parts of a DeltaDiscoveryRequest that change what a client is sent. */
 export interface SubscriptionRequest {
@@ -21,7 +22,7 @@ export interface Outstanding {
 /** What a client holds under one name, as far as it has told us. */
 export interface Held {
   readonly version: string
-  /** Absent where the version came with `initial_resource_versions` and is none that we have now. */
+  /** Absent where the version came with `initial_resource_versions` and was in no snapshot since. */
   readonly resource?: Resource
 }
 
@@ -39,13 +40,18 @@ export type Answer =
 const WILDCARD_TYPES: readonly TypeUrl[] = [CLUSTER, LISTENER]
 const WILDCARD = '*'
 
+/** Stands for a removal where a version is expected; no version is empty. */
+export const REMOVED = ''
+
 /** One stream's subscription to one type: what the client wants, has, was sent and refused (C9, C11, C15–C18, C23, C24). */
 export class Subscription {
   readonly type: TypeUrl
   readonly held = new Map<string, Held>()
   readonly outstanding = new Map<string, Outstanding>()
-  /** Versions that the client refused, by name; never sent again unchanged (C8). */
+  /** Versions that the client refused, by name; never sent again unchanged (C8). {@link REMOVED}: it refused a removal. */
   readonly rejected = new Map<string, string>()
+  /** Names of rejected responses: the client may have applied them or not, so whatever is wanted is sent again (C24). */
+  readonly uncertain = new Set<string>()
   /** Names to send whatever the client holds: it asked for them, or must have them again (C17, C28). */
   readonly forced = new Set<string>()
   /** A first wildcard request is answered even with nothing (C20). */
@@ -55,6 +61,8 @@ export class Subscription {
   #started = false
   #wildcard = false
   readonly #names = new Set<string>()
+  /** The newest unanswered response that has a name in it. */
+  readonly #inFlight = new Map<string, Outstanding>()
 
   constructor(type: TypeUrl) {
     this.type = type
@@ -70,9 +78,38 @@ export class Subscription {
     return this.#wildcard || this.#names.has(name)
   }
 
-  /** Names it wants one by one, known to us or not (C13). */
-  get names(): ReadonlySet<string> {
-    return this.#names
+  /** Notes a response that goes out now. */
+  sending(response: Outstanding): void {
+    this.answerOwed = false
+    this.outstanding.set(response.nonce, response)
+    for (const name of response.sent.keys()) {
+      this.#inFlight.set(name, response)
+      this.forced.delete(name)
+    }
+  }
+
+  /** Takes note of resources that the client may have from an earlier stream. */
+  recognise(known: ReadonlyMap<string, Resource>): void {
+    for (const [name, { version, resource }] of this.held) {
+      const item = known.get(name)
+      if (resource === undefined && item?.version === version) this.held.set(name, { version, resource: item })
+    }
+  }
+
+  /** Whether something under this name is on its way. */
+  inFlight(name: string): boolean {
+    return this.#inFlight.has(name)
+  }
+
+  /** The version that is on its way under this name; {@link REMOVED}: its removal; undefined: nothing is. */
+  versionInFlight(name: string): string | undefined {
+    const response = this.#inFlight.get(name)
+    return response === undefined ? undefined : (response.sent.get(name)?.version ?? REMOVED)
+  }
+
+  /** Whether a removal of this name is not answered yet, though something newer may be on its way, too. */
+  isRemoving(name: string): boolean {
+    return [...this.outstanding.values()].some(({ sent }) => sent.has(name) && sent.get(name) === undefined)
   }
 
   /** Takes in one request: its subscription changes always (C16), its answer only where the nonce is one of ours (C4). */
@@ -82,13 +119,15 @@ export class Subscription {
     for (const name of request.resource_names_unsubscribe ?? []) this.#unsubscribe(name)
     const response = this.outstanding.get(request.response_nonce ?? '')
     if (response === undefined) return undefined
-    this.outstanding.delete(response.nonce)
+    this.#answered(response)
     return request.error_detail ? this.#reject(response, request.error_detail.message ?? '') : this.#accept(response)
   }
 
-  /** Whether a response under this name is on its way. */
-  inFlight(name: string): boolean {
-    return [...this.outstanding.values()].some(({ sent }) => sent.has(name))
+  #answered(response: Outstanding): void {
+    this.outstanding.delete(response.nonce)
+    for (const name of response.sent.keys()) {
+      if (this.#inFlight.get(name) === response) this.#inFlight.delete(name)
+    }
   }
 
   #begin({
@@ -97,13 +136,14 @@ export class Subscription {
   }: SubscriptionRequest): void {
     this.#started = true
     if (names.length === 0 && WILDCARD_TYPES.includes(this.type)) this.#wildcard = true
-    this.answerOwed = this.#wildcard || names.includes(WILDCARD)
+    this.answerOwed = this.#wildcard
     for (const [name, version] of Object.entries(versions)) this.held.set(name, { version })
   }
 
   #subscribe(name: string, { initial_resource_versions: versions = {} }: SubscriptionRequest): void {
     if (name === WILDCARD) {
       this.#wildcard = WILDCARD_TYPES.includes(this.type)
+      this.answerOwed = this.#wildcard
       return
     }
     this.#names.add(name)
@@ -113,7 +153,7 @@ export class Subscription {
   #unsubscribe(name: string): void {
     if (name === WILDCARD) {
       this.#wildcard = false
-      for (const held of this.held.keys()) if (!this.#names.has(held)) this.held.delete(held)
+      for (const held of this.held.keys()) if (!this.#names.has(held)) this.#forget(held)
       return
     }
     if (!this.#names.delete(name)) return
@@ -122,9 +162,14 @@ export class Subscription {
       this.forced.add(name)
       return
     }
+    this.#forget(name)
+  }
+
+  #forget(name: string): void {
     this.held.delete(name)
     this.forced.delete(name)
     this.rejected.delete(name)
+    this.uncertain.delete(name)
   }
 
   #accept(response: Outstanding): Answer {
@@ -134,6 +179,7 @@ export class Subscription {
 
   #apply(name: string, resource: Resource | undefined): void {
     this.rejected.delete(name)
+    this.uncertain.delete(name)
     if (resource === undefined) this.held.delete(name)
     // Unsubscribed while on its way: the client has dropped it, and so do we.
     else if (this.wants(name)) this.held.set(name, { version: resource.version, resource })
@@ -141,25 +187,29 @@ export class Subscription {
 
   #reject(response: Outstanding, message: string): Answer {
     const rejected = culprits(response, message)
-    const applied = partlyApplied(message) ? [...response.sent].filter(([name]) => !rejected.includes(name)) : []
-    for (const [name, resource] of applied) this.#apply(name, resource)
-    for (const name of rejected) this.rejected.set(name, response.sent.get(name)?.version ?? '')
-    if (rejected.length === 0) this.oneByOne = true
+    const listed = isPartlyApplied(message)
+    for (const [name, resource] of response.sent) {
+      if (listed && !rejected.includes(name)) this.#apply(name, resource)
+      else if (this.#holdsOrWants(name)) this.uncertain.add(name)
+    }
+    for (const name of rejected) {
+      if (this.#holdsOrWants(name)) this.rejected.set(name, response.sent.get(name)?.version ?? REMOVED)
+    }
+    if (rejected.length === 0 && response.sent.size > 0) this.oneByOne = true
     return { kind: 'nack', response, message, rejected }
+  }
+
+  #holdsOrWants(name: string): boolean {
+    return this.wants(name) || this.held.has(name)
   }
 }
 
-/** Envoy applies the good clusters and listeners of a response and says so in these words (facts/envoy.md §2). */
-function partlyApplied(message: string): boolean {
-  return /Error adding\/updating (?:cluster|listener)\(s\)/.test(message)
-}
+/** All subscriptions of one stream. */
+export type Subscriptions = ReadonlyMap<TypeUrl, Subscription>
 
-/** Whom a rejection names: the only one of a response; those listed as failed; or the one whose message is dumped (C24). */
-function culprits({ sent }: Outstanding, message: string): string[] {
-  const names = [...sent.keys()]
-  if (names.length === 1) return names
-  const quoted = names.filter((name) => message.includes(`name: "${name}"`))
-  if (!partlyApplied(message)) return quoted
-  const listed = names.filter((name) => message.includes(` ${name}: `))
-  return listed.length > 0 ? listed : names
+/** The subscription to one of the types that are served. */
+export function subscriptionTo(subscriptions: Subscriptions, type: TypeUrl): Subscription {
+  const subscription = subscriptions.get(type)
+  if (subscription === undefined) throw new Error(`no subscription state for ${type}`)
+  return subscription
 }
