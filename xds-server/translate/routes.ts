@@ -3,6 +3,8 @@ import type { CompiledGateway } from '../../policies/compile.ts'
 import { comparePaths, sameShape } from '../../policies/precedence.ts'
 import type { RouteConfiguration } from '../../protos/gen/envoy/config/route/v3/RouteConfiguration.ts'
 import type { VirtualHost } from '../../protos/gen/envoy/config/route/v3/VirtualHost.ts'
+import { buckets } from './buckets.ts'
+import { pathTree } from './path-tree.ts'
 import { type Owned, shapeRoutes } from './shape.ts'
 
 /** All routes of one listener. The virtual hosts only group by host name; nothing that decides is on them (design.md §1.2). */
@@ -32,13 +34,14 @@ function virtualHosts(gateways: readonly CompiledGateway[], problemBase: string)
       .map(({ name }) => name)
       .join('+'),
   )
-  return [...groups.values()].map((names) => ({
-    name: names[0] ?? '*',
-    domains: names,
-    routes: shapes(gateways.filter(({ hosts }) => hosts.some((host) => covers(host, names[0] ?? '*')))).flatMap(
-      (shape) => shapeRoutes(shape, problemBase),
-    ),
-  }))
+  return [...groups.values()].map((names) => {
+    const answering = gateways.filter(({ hosts }) => hosts.some((host) => covers(host, names[0] ?? '*')))
+    const shaped = shapes(answering).map((owned) => ({
+      path: owned[0].route.path,
+      routes: shapeRoutes(owned, problemBase),
+    }))
+    return { name: names[0] ?? '*', domains: names, matcher: pathTree(buckets(shaped)) }
+  })
 }
 
 /** Whether every host that `name` stands for is one that `pattern` stands for. */

@@ -1,6 +1,5 @@
 import type { Compiled, CompiledGateway, CompiledListener, CompiledUpstream } from '../../policies/compile.ts'
 import { any } from '../../protos/any.ts'
-import type { RouteConfiguration } from '../../protos/gen/envoy/config/route/v3/RouteConfiguration.ts'
 import type { CertificatePair } from '../certificates.ts'
 import { type Resource, resource, type Snapshot, snapshot } from '../snapshot.ts'
 import { checkRoutes, TranslationError } from './check.ts'
@@ -78,13 +77,8 @@ function routeResources(
   const served = routeConfiguration(name, own, problemBase)
   const redirecting = redirectToHttps && tls !== undefined ? [redirectRoutes(name, tls.port)] : []
   return [served, ...redirecting].map((configuration) => {
-    checkRoutes(configuration, clusters)
+    const needs = checkRoutes(configuration, clusters)
     const body = any('envoy.config.route.v3.RouteConfiguration', configuration)
-    return resource(configuration.name ?? name, body, { needs: clustersOf(configuration) })
+    return resource(configuration.name ?? name, body, { needs })
   })
-}
-
-function clustersOf({ virtual_hosts }: RouteConfiguration): string[] {
-  const used = (virtual_hosts ?? []).flatMap(({ routes }) => (routes ?? []).map(({ route }) => route?.cluster ?? ''))
-  return [...new Set(used)].filter((name) => name !== '').sort()
 }

@@ -2,22 +2,42 @@ import { describe, expect, test } from 'vitest'
 import { any } from '../../../protos/any.ts'
 import type { Route } from '../../../protos/gen/envoy/config/route/v3/Route.ts'
 import type { RouteConfiguration } from '../../../protos/gen/envoy/config/route/v3/RouteConfiguration.ts'
+import type { Matcher } from '../../../protos/gen/xds/type/matcher/v3/Matcher.ts'
+import type { Bucket } from '../../../xds-server/translate/buckets.ts'
 import { checkRoutes, TranslationError } from '../../../xds-server/translate/check.ts'
 import { checkedBy, unchecked } from '../../../xds-server/translate/filters/ext-authz.ts'
-import { routeConfiguration } from '../../../xds-server/translate/routes.ts'
+import { pathTree } from '../../../xds-server/translate/path-tree.ts'
+import { shapeRoutes } from '../../../xds-server/translate/shape.ts'
 import { gateway, route } from './compiled.ts'
+
+type Leaf = NonNullable<NonNullable<NonNullable<Matcher['matcher_tree']>['prefix_match_map']>['map']>[string]
 
 const CLUSTERS = new Set(['closed', 'shop/plant', 'shop/sandbox'])
 const EXT_AUTHZ = 'envoy.filters.http.ext_authz'
 
 /** The translated routes of a gateway with one split route, the first of which is changed. */
 function changed(change: (first: Route, base: Route) => Partial<Route>): RouteConfiguration {
-  const configuration = routeConfiguration('public', [gateway([route('/tasks', { split: true })])], 'https://e.test/')
-  const [host] = configuration.virtual_hosts ?? []
-  const [first, sandbox, base, ...rest] = host?.routes ?? []
-  if (first === undefined || sandbox === undefined || base === undefined) throw new Error('three routes were expected')
-  const routes = [{ ...first, ...change(first, base) }, sandbox, base, ...rest]
-  return { ...configuration, virtual_hosts: [{ ...host, routes }] }
+  return edited(([first, sandbox, base, ...rest]) => {
+    if (first === undefined || sandbox === undefined || base === undefined)
+      throw new Error('three routes were expected')
+    return [{ ...first, ...change(first, base) }, sandbox, base, ...rest]
+  })
+}
+
+/** The translated routes of a gateway with one split route, in the one list of a path tree. */
+function edited(edit: (routes: readonly Route[]) => readonly Route[]): RouteConfiguration {
+  const split = route('/tasks', { split: true })
+  const made = shapeRoutes([{ gateway: gateway([split]), route: split }], 'https://e.test/')
+  return inTree([{ prefix: '/', routes: edit(made) }])
+}
+
+function inTree(buckets: readonly Bucket[]): RouteConfiguration {
+  return { name: 'public', virtual_hosts: [{ name: '*', domains: ['*'], matcher: pathTree(buckets) }] }
+}
+
+/** A list of one route about which ext_authz is told nothing. */
+function unasked(name: string): Route[] {
+  return [{ name, match: { prefix: '/' }, route: { cluster: 'shop/plant' } }]
 }
 
 function mistakes(configuration: RouteConfiguration): readonly string[] {
@@ -87,6 +107,41 @@ describe('authorization', () => {
   })
 })
 
+describe('nothing hides in a path tree', () => {
+  const made = inTree([
+    { prefix: '/', routes: [] },
+    { prefix: '/a/', routes: unasked('one') },
+    { prefix: '/a/b', routes: [...unasked('one'), ...unasked('two')] },
+  ])
+
+  test('every list is looked at, and a route in two of them is named once', () => {
+    expect(mistakes(made)).toEqual([
+      'public/*: one: no ext_authz configuration: every route says its policy, or that it has none',
+      'public/*: two: no ext_authz configuration: every route says its policy, or that it has none',
+    ])
+  })
+
+  test('a plain list beside the tree is looked at too', () => {
+    const [host] = inTree([]).virtual_hosts ?? []
+    expect(mistakes({ name: 'public', virtual_hosts: [{ ...host, routes: unasked('plain') }] })).toHaveLength(1)
+  })
+
+  const leaf = { action: { name: 'routes', typed_config: any('envoy.config.route.v3.RouteList', {}) } }
+  const packedRoute = { action: { name: 'route', typed_config: any('envoy.config.route.v3.Route', { name: 'alone' }) } }
+  const tree = (map: Record<string, Leaf>): Matcher => ({ matcher_tree: { prefix_match_map: { map } } })
+  test.each<[string, Matcher, string]>([
+    ['a fallback', { ...tree({ '/': leaf }), on_no_match: leaf }, 'its matcher has on_no_match, which'],
+    ['a list of predicates', { matcher_list: { matchers: [] } }, 'its matcher has matcher_list, which'],
+    ['an exact map', { matcher_tree: { exact_match_map: { map: {} } } }, 'its matcher has exact_match_map, which'],
+    ['a tree below the tree', tree({ '/a': { matcher: tree({ '/a': leaf }) } }), '/a leads to no plain list'],
+    ['a route by itself', tree({ '/a': packedRoute }), '/a leads to no plain list'],
+    ['a match that goes on', tree({ '/a': { ...leaf, keep_matching: true } }), '/a leads to no plain list'],
+  ])('%s is refused', (_, matcher, message) => {
+    const found = mistakes({ name: 'public', virtual_hosts: [{ name: '*', domains: ['*'], matcher }] })
+    expect(found).toEqual([expect.stringContaining(`public/*: ${message}`)])
+  })
+})
+
 describe('AZ-4 variants of a split target', () => {
   test('a variant with another policy than its base is refused', () => {
     const weaker = checkedBy({ ...route('/tasks', { split: true }).policy, addresses: [['0.0.0.0/0']] })
@@ -96,12 +151,12 @@ describe('AZ-4 variants of a split target', () => {
   })
 
   test('a base route that is open is refused', () => {
-    const configuration = changed(() => ({}))
-    const [host] = configuration.virtual_hosts ?? []
-    const routes = (host?.routes ?? []).map((each, index) =>
-      index === 2 ? { ...each, route: { cluster: 'shop/plant' } } : each,
+    const configuration = edited((routes) =>
+      routes.map((each, index) => (index === 2 ? { ...each, route: { cluster: 'shop/plant' } } : each)),
     )
-    expect(mistakes({ ...configuration, virtual_hosts: [{ ...host, routes }] })).toHaveLength(2)
+    expect(mistakes(configuration)).toContain(
+      'public/*: shop/read /tasks: the base route of a split target must be closed',
+    )
   })
 
   test('a variant without a base is refused', () => {

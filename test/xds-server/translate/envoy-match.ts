@@ -1,5 +1,8 @@
-import type { Route } from '../../../protos/gen/envoy/config/route/v3/Route.ts'
+import { unpack } from '../../../protos/any.ts'
+import type { Route__Output } from '../../../protos/gen/envoy/config/route/v3/Route.ts'
 import type { RouteConfiguration } from '../../../protos/gen/envoy/config/route/v3/RouteConfiguration.ts'
+import type { VirtualHost } from '../../../protos/gen/envoy/config/route/v3/VirtualHost.ts'
+import { packedOf } from '../../../xds-server/translate/packed.ts'
 
 /** A request as far as routes look at it. */
 export interface Asked {
@@ -9,14 +12,43 @@ export interface Asked {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** The route Envoy takes: the most specific virtual host, in it the first route that matches (Envoy docs, "HTTP routing"). */
-export function envoyTakes(configuration: RouteConfiguration, asked: Asked): Route | undefined {
+/**
+ * The route Envoy takes: the most specific virtual host, in its matcher the list under the longest prefix of the path with its query,
+ * in that the first route that matches; never one of another list (Envoy docs, "HTTP routing"; facts/envoy.md §11).
+ */
+export function envoyTakes(configuration: RouteConfiguration, asked: Asked): Route__Output | undefined {
   const hosts = configuration.virtual_hosts ?? []
   const ranked = hosts
     .flatMap((host) => (host.domains ?? []).map((domain) => ({ domain, host })))
     .filter(({ domain }) => domainMatches(domain, asked.host ?? 'localhost'))
     .sort((a, b) => specificity(b.domain) - specificity(a.domain))
-  return ranked[0]?.host.routes?.find((route) => routeMatches(route, asked))
+  const host = ranked[0]?.host
+  if (host === undefined) return undefined
+  const prefixes = [...listsOf(host)].filter(([prefix]) => asked.path.startsWith(prefix))
+  const [longest] = prefixes.toSorted(([a], [b]) => b.length - a.length)
+  // Matches of routes look at the path without its query.
+  const path = asked.path.split('?', 1).join('')
+  return longest?.[1].find((route) => routeMatches(route, { ...asked, path }))
+}
+
+const read = new WeakMap<VirtualHost, ReadonlyMap<string, readonly Route__Output[]>>()
+
+/** The lists of a virtual host by their prefix, read from their bytes once. */
+export function listsOf(host: VirtualHost): ReadonlyMap<string, readonly Route__Output[]> {
+  const lists = read.get(host) ?? unpacked(host)
+  read.set(host, lists)
+  return lists
+}
+
+function unpacked({ matcher }: VirtualHost): ReadonlyMap<string, readonly Route__Output[]> {
+  const leaves = Object.entries(matcher?.matcher_tree?.prefix_match_map?.map ?? {})
+  return new Map(
+    leaves.map(([prefix, { action }]) => {
+      const packed = packedOf(action?.typed_config)
+      if (packed === undefined) throw new Error(`${prefix} has no action`)
+      return [prefix, unpack('envoy.config.route.v3.RouteList', packed).routes ?? []]
+    }),
+  )
 }
 
 function domainMatches(domain: string, host: string): boolean {
@@ -28,7 +60,7 @@ function specificity(domain: string): number {
   return domain.startsWith('*') ? domain.length : 1_000
 }
 
-function routeMatches({ match }: Route, asked: Asked): boolean {
+function routeMatches({ match }: Route__Output, asked: Asked): boolean {
   const headers: Readonly<Record<string, string>> = { ...asked.headers, ':method': asked.method }
   const pathFits =
     match?.prefix !== undefined

@@ -69,7 +69,7 @@ describe('ID-13 who the client is', () => {
     [1, false],
   ])('with %i trusted proxies a client’s X-Forwarded-For is removed: %s', (trustedHops, removed) => {
     const public_ = text(snapshotFor({ trustedHops }), LISTENER, 'public')
-    expect(public_.includes('"remove":"x-forwarded-for"')).toBe(removed)
+    expect(public_.includes('"prefix":"x-forwarded",')).toBe(removed)
     expect(public_).toContain(`"xff_num_trusted_hops":${trustedHops}`)
     expect(public_).toContain('"remove":"x-forwarded-host"')
     expect(public_).not.toContain('internal_address_config')
