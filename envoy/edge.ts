@@ -99,13 +99,46 @@ export const ORIGIN_HEADERS = [
   'true-client-ip',
   'cf-connecting-ip',
   'fastly-client-ip',
+  'client-ip',
   'x-remote-addr',
   'x-remote-user',
   'remote-user',
 ] as const
 
-/** Credentials of the caller; an upstream gets them only where its definition says `forwardCredentials`, a sandbox never (design.md §3). */
-export const CREDENTIAL_HEADERS = ['authorization', 'cookie', 'x-api-key'] as const
+/**
+ * Beginnings of names by which authenticating proxies and clouds tell an upstream who calls and what it asked for. Behind us there
+ * is none of them; an upstream that was once behind one still believes them.
+ */
+export const ORIGIN_PREFIXES = [
+  'x-original-',
+  'x-auth-request-',
+  'x-auth-user',
+  'x-authenticated-',
+  'x-webauth-',
+  'x-ssl-',
+  'ssl-client-',
+  'x-client-cert',
+  'x-amzn-oidc-',
+  'x-ms-client-principal',
+  'x-goog-authenticated-user-',
+  'x-goog-iap-',
+  'cf-access-',
+] as const
+
+/** The beginning of all that proxies tell about the client; with proxies of our own in front, those of {@link ORIGIN_HEADERS} go. */
+export const FORWARDED_PREFIX = 'x-forwarded'
+
+/**
+ * Names with other characters than letters, digits and hyphens, as a full match in RE2; `:` starts Envoy's own. Where headers become
+ * variables, `x.user.id` and `x~user~id` may become what `x-user-id` becomes.
+ */
+export const ODD_NAME_PATTERN = '[a-z0-9-]*[^:a-z0-9-].*'
+
+/**
+ * Credentials of the caller; an upstream gets them only where its definition says `forwardCredentials`, a sandbox never (design.md
+ * §3). `proxy-authorization` is for the next proxy (RFC 9110 §11.7.2), and none is behind us.
+ */
+export const CREDENTIAL_HEADERS = ['authorization', 'cookie', 'x-api-key', 'proxy-authorization'] as const
 
 /** Request headers a Check carries. What is not listed ext-authz never sees, so a big cookie costs nothing. */
 export const CHECKED_HEADERS = [

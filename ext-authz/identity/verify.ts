@@ -17,6 +17,12 @@ import type { KeySets } from './key-sets.ts'
 
 const MAX_KID = 256
 const MAX_DEPTH = 20
+/**
+ * A base64url part that is the only spelling of its bytes (RFC 4648 §3.5): the unused bits of its last character are zero. jose takes
+ * up to sixteen spellings of a signature, and whoever compares tokens by their text would miss the others.
+ */
+const PART = '(?:[\\w-]{4})*(?:[\\w-][AQgw]|[\\w-]{2}[AEIMQUYcgkosw048])?'
+const CANONICAL = new RegExp(`^${PART}\\.${PART}\\.${PART}$`)
 /** Token types that may grant access; an absent `typ` is what RFC 7519 §5.1 allows. */
 const ACCESS_TOKEN_TYPES: ReadonlySet<unknown> = new Set([undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt'])
 
@@ -65,17 +71,23 @@ export async function verifyToken(
 
 /** Header and payload as they claim to be, only to pick issuer and key; undefined where they are no JWT of ours. */
 function unverified(token: string): { header: ProtectedHeaderParameters; payload: JWTPayload } | undefined {
+  if (!CANONICAL.test(token)) return undefined
   try {
     const header = decodeProtectedHeader(token)
     const payload = decodeJwt(token)
     const kid: unknown = header.kid
     const plausible = kid === undefined || (typeof kid === 'string' && kid.length > 0 && kid.length <= MAX_KID)
-    return plausible && ACCESS_TOKEN_TYPES.has(header.typ) && shallow(payload, MAX_DEPTH)
+    return plausible && ACCESS_TOKEN_TYPES.has(header.typ) && isPlain(header) && shallow(payload, MAX_DEPTH)
       ? { header, payload }
       : undefined
   } catch {
     return undefined
   }
+}
+
+/** Not a payload that is to be read in another way: jose ignores both members where `crit` does not name them (RFC 7797, 7516 §4.1.3). */
+function isPlain(header: ProtectedHeaderParameters): boolean {
+  return !Object.hasOwn(header, 'b64') && !Object.hasOwn(header, 'zip')
 }
 
 /** Deep nesting would blow the stack of whatever later walks the claims (facts/threats.md §0.9). */

@@ -51,13 +51,13 @@ function fault(file: string, problem: EvaluationFault): void {
 const [folder = '', policies = '', ...orders] = process.argv.slice(2)
 const inDefinitions = pathToFileURL(`${folder}/`).href
 let current = ''
+for (const event of ['uncaughtException', 'unhandledRejection']) {
+  process.on(event, (error: unknown) => fault(current, faultOf(error)))
+}
 raiseGuards([folder, policies], (stack) => {
   // A warning of Node's own passes here too; it is nobody's print.
   if (stack.includes(inDefinitions)) fault(current, { kind: 'prints', detail: '', stack })
 })
-for (const event of ['uncaughtException', 'unhandledRejection']) {
-  process.on(event, (error: unknown) => fault(current, faultOf(error)))
-}
 
 for (const order of orders) {
   const exported = order.slice(0, order.indexOf('='))

@@ -109,15 +109,29 @@ function runProcess(
   })
 }
 
-function argumentsFor(folder: string, orders: readonly Order[]): string[] {
+/**
+ * Node's options for the evaluating process: what holds even where a definition gets past the guards. It may read two folders; it
+ * may not write, start anything or debug. They leave the network open (Node 24 has no wall for it); the guards close that.
+ */
+export function wallsAround(folder: string): string[] {
   return [
     '--permission',
     `--allow-fs-read=${folder}/`,
     `--allow-fs-read=${POLICIES_FOLDER}/`,
     '--disallow-code-generation-from-strings',
+    // One definition changes nothing that the next one uses.
+    '--frozen-intrinsics',
+    // Its files are beside what --permission looks at (tried with Node 24.21).
+    '--no-experimental-sqlite',
     '--no-warnings',
     `--max-old-space-size=${MAX_HEAP_MIB}`,
     '--stack-trace-limit=40',
+  ]
+}
+
+function argumentsFor(folder: string, orders: readonly Order[]): string[] {
+  return [
+    ...wallsAround(folder),
     join(import.meta.dirname, 'evaluate-main.ts'),
     folder,
     POLICIES_FOLDER,
@@ -130,15 +144,16 @@ function listen(stream: Readable | Writable | null | undefined, take: (text: str
   stream.setEncoding('utf8').on('data', take)
 }
 
-/** Books what a process said; returns how many of its orders are dealt with. */
+/**
+ * Books what a process said; returns how many of its orders are dealt with. A message counts for the file that is being evaluated
+ * only, so that no definition can speak for another.
+ */
 function account(run: Run, orders: readonly Order[], values: Map<string, unknown>, faults: Fault[]): number {
   let begun = 0
-  for (const line of run.output.split('\n')) {
-    const message = parseMessage(line)
-    if (message?.kind === 'end') return orders.length
+  for (const message of run.output.split('\n').map(parseMessage)) {
+    if (message?.kind === 'end' && begun === orders.length) return begun
     if (message?.kind === 'begin') begun++
-    if (message?.kind === 'value') values.set(message.file, message.value)
-    if (message?.kind === 'fault') faults.push(message)
+    if (message !== undefined) book(message, orders[begun - 1]?.file, values, faults)
   }
   const culprit = orders[begun - 1]
   if (culprit === undefined) {
@@ -148,6 +163,16 @@ function account(run: Run, orders: readonly Order[], values: Map<string, unknown
   }
   faults.push({ file: culprit.file, fault: ending(run) })
   return begun
+}
+
+function book(
+  message: EvaluationMessage,
+  file: string | undefined,
+  values: Map<string, unknown>,
+  faults: Fault[],
+): void {
+  if (message.kind === 'value' && message.file === file) values.set(file, message.value)
+  if (message.kind === 'fault' && message.file === file) faults.push(message)
 }
 
 function ending({ killedFor, status, stderr }: Run): EvaluationFault {

@@ -243,6 +243,8 @@ const CASES: readonly Case[] = [
     'x-forwarded-for',
     'x-rbac-roles',
     'x-target-backend',
+    'access-control-allow-origin',
+    'strict-transport-security',
     'host',
     'authorization',
     'cookie',

@@ -1,8 +1,10 @@
-import { access, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import type { DefinitionProblem } from '../../policies/definition-problem.ts'
 import { loadDefinitions } from '../../policies/load.ts'
+import { wallsAround } from '../../policies/loading/evaluate.ts'
 import { DEFINE, definition, folderOf, problemsOf, textAt } from './definition-folder.ts'
 
 /** The files and, for each, what its only problem must be and point at. */
@@ -18,24 +20,65 @@ async function expectEach(cases: Readonly<Record<string, readonly [string, Parti
   expect([...found.keys()].sort()).toEqual(Object.keys(cases).sort())
 }
 
-test('design §1.7 a definition cannot read, write, spawn, reach the network or see the environment', async () => {
-  const trace = join(await folderOf({}), 'trace')
+/** What each attempt ends with in a process that has the walls of a definition but not its guards. */
+function behindWalls(folder: string, attempts: Readonly<Record<string, string>>): Record<string, string> {
+  const code = `const told = {}
+    const builtin = process.getBuiltinModule
+    const attempts = { ${Object.entries(attempts).map(([name, body]) => `${name}() { ${body} }`)} }
+    for (const [name, attempt] of Object.entries(attempts)) {
+      try { told[name] = String(attempt()) } catch (error) { told[name] = String(error.code ?? error) }
+    }
+    console.log(JSON.stringify(told))`
+  const said = execFileSync(process.execPath, [...wallsAround(folder), '--eval', code], { encoding: 'utf8', env: {} })
+  return JSON.parse(said) as Record<string, string>
+}
+
+test('design §1.7 behind the guards stand walls: no file outside, no writing, no process, no thread, no debugger', async () => {
+  const folder = await folderOf({ 'a.ts': '' })
+  const secret = `${folder}-secret`
+  await mkdir(secret)
+  await writeFile(join(secret, 'key'), 'secret')
+  const attempts = {
+    reads: `return builtin('fs').readFileSync('/etc/passwd')`,
+    readsBeside: `return builtin('fs').readFileSync('${secret}/key')`,
+    writes: `builtin('fs').writeFileSync('${folder}/trace', '')`,
+    links: `builtin('fs').symlinkSync('/etc/passwd', '${folder}/trace')`,
+    spawns: `builtin('child_process').execFileSync('touch', ['${folder}/trace'])`,
+    threads: `new (builtin('worker_threads').Worker)('1', { eval: true })`,
+    debugs: `builtin('inspector').open(0)`,
+  }
+  const told = behindWalls(folder, {
+    ...attempts,
+    // Would write wherever it likes: files that SQLite opens are beside the permission model.
+    stores: `const { DatabaseSync } = builtin('sqlite'); new DatabaseSync('${folder}/trace')`,
+  })
+  const files = await readdir(folder)
+  await rm(secret, { recursive: true })
+  const { stores, ...others } = told
+  expect(others).toEqual(Object.fromEntries(Object.keys(attempts).map((name) => [name, 'ERR_ACCESS_DENIED'])))
+  expect(stores).toContain('TypeError')
+  expect(files).toEqual(['a.ts'])
+})
+
+test('design §1.7 a definition cannot get at Node’s modules, the network, signals or the environment', async () => {
   const tail = '\nexport default {}'
+  const attempt = (way: string, thing: string): [string, Partial<DefinitionProblem>, string] => [
+    `${tail}\n${way}`,
+    { code: 'SP1009', line: 3, message: `it may not use ${thing}` },
+    '',
+  ]
   await expectEach({
-    'reads.ts': [
-      `const fs = process.getBuiltinModule('fs')\nconst stolen = fs.readFileSync('/etc/passwd', 'utf8')${tail}`,
-      { code: 'SP1009', line: 2, message: 'it may not use FileSystemRead of /etc/passwd' },
-      'readFileSync',
-    ],
-    'writes.ts': [
-      `const fs = process.getBuiltinModule('fs')\nfs.writeFileSync('${trace}', '')${tail}`,
-      { code: 'SP1009', line: 2, message: `it may not use FileSystemWrite of ${trace}` },
-      'writeFileSync',
-    ],
-    'spawns.ts': [
-      `const { execSync } = process.getBuiltinModule('child_process')\n\nexecSync('touch ${trace}')${tail}`,
-      { code: 'SP1009', line: 3 },
-      'execSync',
+    'modules.ts': attempt(`process.getBuiltinModule('node:net').connect(1)`, 'process.getBuiltinModule()'),
+    'binding.ts': attempt(`process.binding('fs')`, 'process.binding()'),
+    'becomes.ts': attempt(`process.execve('/bin/true', [], {})`, 'process.execve()'),
+    'user.ts': attempt(`process.setuid(1)`, 'process.setuid()'),
+    'parent.ts': attempt(`process._kill(process.ppid, 9)`, 'process.ppid'),
+    'socket.ts': attempt(`new process.stdin.constructor()`, 'process.stdin'),
+    'response.ts': attempt(`new Response()`, 'Response()'),
+    'dispatcher.ts': [
+      `globalThis[Symbol.for('undici.globalDispatcher.1')].request({ origin: 'http://127.0.0.1:1' })${tail}`,
+      { code: 'SP1006', line: 1 },
+      '',
     ],
     'environment.ts': [
       `export default { name: process.env.HOME }`,
@@ -64,7 +107,33 @@ test('design §1.7 a definition cannot read, write, spawn, reach the network or 
     ],
     'evaluates.ts': [`eval('1')${tail}`, { code: 'SP1006', line: 1 }, 'eval'],
   })
-  await expect(access(trace)).rejects.toThrow('ENOENT')
+})
+
+test('design §1.7 helpers are ES modules, whatever Node would guess: CommonJS leads to the loader itself', async () => {
+  const found = await problemsOf({
+    '_helper.cjs': `module.constructor._load('node:net')`,
+    'a.ts': `import './_helper.cjs'\nexport default {}`,
+    '_guessed.ts': `module.constructor._load('node:net')`,
+    'b.ts': `import './_guessed.ts'\nexport default {}`,
+  })
+  expect(found.get('a.ts')).toMatchObject([{ code: 'SP1005', message: 'it may not import "./_helper.cjs"' }])
+  expect(found.get('_guessed.ts')).toMatchObject([{ code: 'SP1006' }])
+})
+
+test('design §1.7 a definition changes nothing that the next one uses, and says nothing in its name', async () => {
+  await expectEach({
+    'a-prototype.ts': [
+      `const everyObject: object = Object.prototype\nObject.assign(everyObject, { identity: 'open' })\nexport default {}`,
+      { code: 'SP1006', line: 2, message: expect.stringContaining('not extensible') },
+      '',
+    ],
+    'b-json.ts': [
+      `JSON.stringify = () => '{"kind":"end"}'\nexport default {}`,
+      { code: 'SP1006', line: 1, message: expect.stringContaining('read only') },
+      '',
+    ],
+    'c-victim.ts': [definition('c', 'listner: 1,'), { code: 'SP2001' }, ''],
+  })
 })
 
 test('design §1.7 a definition that throws, prints, exits or ends its process is told so at its own line', async () => {
@@ -86,7 +155,7 @@ test('design §1.7 a definition that throws, prints, exits or ends its process i
     ],
     'exits.ts': [`\nprocess.exit(0)\nexport default {}`, { code: 'SP1011', line: 2 }, 'exit(0)'],
     'kills.ts': [
-      `${definition('kills')}\nprocess.kill(process.pid, 'SIGKILL')`,
+      `${definition('kills')}\nprocess.kill(1, 'SIGKILL')`,
       { code: 'SP1011', message: 'it ends or disturbs its process: process.kill()' },
       'kill(',
     ],
@@ -236,20 +305,6 @@ test('SP1003 a helper file with a syntax error is told once, however many defini
   })
   expect(found.get('_shared.ts')).toMatchObject([{ code: 'SP1003', line: 2, column: 8 }])
   expect([...found.keys()]).toEqual(['_shared.ts'])
-})
-
-test('design §1.7 a folder whose name only starts like the definitions’ is not readable', async () => {
-  const folder = await folderOf({})
-  const secret = `${folder}-secret`
-  await mkdir(secret)
-  await writeFile(join(secret, 'key.ts'), 'export default 1')
-  await writeFile(
-    join(folder, 'a.ts'),
-    `const fs = process.getBuiltinModule('fs')\nexport default fs.readFileSync('${secret}/key.ts', 'utf8')`,
-  )
-  const loaded = await loadDefinitions(folder)
-  await rm(secret, { recursive: true })
-  expect(loaded).toMatchObject({ ok: false, problems: [{ code: 'SP1009', line: 2 }] })
 })
 
 test('SP1002 a link that leads outside the folder is refused, one inside is followed', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { checkPorts } from '../../policies/loading/checks/ports.ts'
 import { ISSUERS } from '../../policies/issuers.ts'
 import { LISTENERS, type Listener } from '../../policies/listeners.ts'
+import { checkPorts } from '../../policies/loading/checks/ports.ts'
 import type { Finding } from '../../policies/loading/reading.ts'
 import { readIssuers, readListeners } from '../../policies/loading/table-schema.ts'
 

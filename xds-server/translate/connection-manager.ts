@@ -25,6 +25,8 @@ export function connectionManager(
     local_reply_config: localReplies(edge.problemBase),
     ...PATHS,
     ...LIMITS,
+    // Over plain HTTP/2 a client may say `:scheme: https`; the upstream is told how we speak to it, and `x-forwarded-proto` the rest.
+    scheme_header_transformation: { match_upstream: true },
     use_remote_address: wrapped(true),
     xff_num_trusted_hops: trustedHops,
     generate_request_id: wrapped(true),

@@ -1,7 +1,15 @@
-import { IDENTITY_HEADERS, IDENTITY_PREFIXES, ORIGIN_HEADERS, OVERRIDE_HEADERS } from '../../envoy/edge.ts'
+import {
+  FORWARDED_PREFIX,
+  IDENTITY_HEADERS,
+  IDENTITY_PREFIXES,
+  ODD_NAME_PATTERN,
+  ORIGIN_HEADERS,
+  ORIGIN_PREFIXES,
+  OVERRIDE_HEADERS,
+} from '../../envoy/edge.ts'
 import { any } from '../../protos/any.ts'
 import type { HeaderMutation } from '../../protos/gen/envoy/config/common/mutation_rules/v3/HeaderMutation.ts'
-import { append, remove, removePrefix, setHeader, setIfAbsent } from './headers.ts'
+import { append, remove, removeMatching, removePrefix, setHeader, setIfAbsent } from './headers.ts'
 
 /**
  * What happens to a request's headers before anything reads them, Envoy itself included: no route, filter, log or id generator sees
@@ -22,8 +30,10 @@ function removals(trustedHops: number): HeaderMutation[] {
     ...IDENTITY_PREFIXES.map(removePrefix),
     ...OVERRIDE_HEADERS.map(remove),
     ...ORIGIN_HEADERS.map(remove),
+    ...ORIGIN_PREFIXES.map(removePrefix),
+    removeMatching(ODD_NAME_PATTERN),
     // With proxies in front, Envoy counts from the right end of this list and trusts only what they added (ID-13).
-    ...(trustedHops === 0 ? [remove('x-forwarded-for')] : []),
+    ...(trustedHops === 0 ? [removePrefix(FORWARDED_PREFIX)] : []),
   ]
 }
 

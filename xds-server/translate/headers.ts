@@ -30,3 +30,8 @@ export function remove(name: string): HeaderMutation {
 export function removePrefix(prefix: string): HeaderMutation {
   return { remove_on_match: { key_matcher: { prefix, ignore_case: true } } }
 }
+
+/** Removes every header whose name, in lower case, is wholly matched by this RE2 pattern. */
+export function removeMatching(pattern: string): HeaderMutation {
+  return { remove_on_match: { key_matcher: { safe_regex: { regex: pattern } } } }
+}

@@ -44,6 +44,8 @@ export function localReplies(base: string): LocalReplyConfig {
   return {
     mappers: [
       ...OWN_ANSWERS.flatMap((slug) => both(status('EQ', PROBLEMS[slug].status), slug, base)),
+      // 501 is Envoy's answer to a transfer coding that it does not know: the client's fault, not ours.
+      ...both(status('EQ', 501), 'bad-request', base),
       ...both(status('GE', 500), 'internal-server-error', base),
       ...both(status('GE', 400), 'bad-request', base),
     ],

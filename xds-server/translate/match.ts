@@ -41,7 +41,7 @@ export function headerIs(name: string, values: readonly string[]): HeaderMatcher
   return { name, string_match: { safe_regex: { regex: values.map(escaped).join('|') } } }
 }
 
-/** A header that is there, whatever its value. */
-export function headerIsPresent(name: string): HeaderMatcher {
-  return { name, present_match: true }
+/** A header that is there and not empty. */
+export function headerIsGiven(name: string): HeaderMatcher {
+  return { name, string_match: { safe_regex: { regex: '.+' } } }
 }

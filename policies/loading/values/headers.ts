@@ -2,12 +2,13 @@ import { type Finding, type Reader, shown, table, text } from '../reading.ts'
 
 type Judgement = Omit<Finding, 'path'> | undefined
 
-/** Headers that the gateway itself sets, removes or depends on: a rule for one would forge or break it (ID-7, AZ-3, AZ-4, RT-8). */
+/** Headers that the gateway itself sets, removes or depends on: a rule for one would forge or break it (ID-7, AZ-3, AZ-4, RT-4, RT-6, RT-8). */
 const OWN = [
   /^x-(user|gateway|sallyport|envoy|forwarded|rbac|governor)-/,
   /^x-(customer-id|trial-mode|correlation-id|request-id|causation-id|target-backend)$/,
   /^(x-forwarded|x-real-ip|x-client-ip|true-client-ip|forwarded|host|authorization|cookie)$/,
   /^x-(http-method|http-method-override|method-override|original-url|rewrite-url)$/,
+  /^(access-control-.*|strict-transport-security|server|via|x-powered-by)$/,
 ]
 
 /** Headers of one connection (RFC 9110 §7.6.1) or of the body's framing. */

@@ -198,6 +198,24 @@ test.each([
   expect((await askToken(token)).slug).toBe('invalid-token')
 }) // biome-ignore format: a table
 
+test.each([
+  ['b64 without crit', { b64: false }], ['a compressed payload', { zip: 'DEF' }], ['another type', { typ: 'dpop+jwt' }], ['a type that is no string', { typ: 7 }],
+  ['kid of nobody', { kid: 'key-2' }], ['empty kid', { kid: '' }], ['kid that is no string', { kid: 7 }],
+])('facts/threats.md 1d %s is 401 although the signature is right', async (_name, header) => {
+  expect((await askToken(issuer.sign({}, header))).slug).toBe('invalid-token')
+}) // biome-ignore format: a table
+
+test('facts/threats.md §0.8 a token has one spelling: unused bits at the end of a part are refused', async () => {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const good = await issuer.sign()
+  // 256 bytes of signature: the last of 342 characters carries two bits, and four that are unused.
+  const last = alphabet.indexOf(good.slice(-1))
+  const spellings = Array.from({ length: 16 }, (_, unused) => good.slice(0, -1) + alphabet[(last & 0b110000) | unused])
+  const slugs = await Promise.all(spellings.map(async (token) => (await askToken(token)).slug))
+  expect(spellings[0]).toBe(good)
+  expect(slugs).toEqual(['pass', ...Array.from({ length: 15 }, () => 'invalid-token')])
+})
+
 test('facts/threats.md 1d a key inside the token (jwk, jku, x5u) is never used or fetched', async () => {
   const stranger = await TokenIssuer.open()
   const header = { jku: stranger.url, x5u: stranger.url, kid: 'key-1' }

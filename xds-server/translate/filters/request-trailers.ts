@@ -1,4 +1,5 @@
 import { any } from '../../../protos/any.ts'
+import { removeMatching } from '../headers.ts'
 import type { EdgeFilter } from './filter.ts'
 
 /** Removes every request trailer: they arrive after the decision, under names that an upstream may take for headers. */
@@ -7,7 +8,7 @@ export const requestTrailers: EdgeFilter = {
   config: () =>
     any('envoy.extensions.filters.http.header_mutation.v3.HeaderMutation', {
       mutations: {
-        request_trailers_mutations: [{ remove_on_match: { key_matcher: { safe_regex: { regex: '.*' } } } }],
+        request_trailers_mutations: [removeMatching('.*')],
       },
     }),
 }
