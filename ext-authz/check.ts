@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { denyResponse, type ProblemStyle, passResponse } from './check-response.ts'
-import { decide, type Surroundings } from './decide.ts'
+import { decide, type Outcome, type Surroundings } from './decide.ts'
 import type { KeySets } from './identity/key-sets.ts'
 import { LivePolicies } from './live-policy.ts'
 import type { Memo } from './memo.ts'
@@ -24,36 +24,43 @@ export interface CheckOptions {
 }
 
 /**
- * `envoy.service.auth.v3.Authorization/Check` as a function of the decoded request: read, decide, answer. Always
- * resolves: a refusal is a denied response, a fault of ours a 500 problem.
+ * `envoy.service.auth.v3.Authorization/Check` as a function of the decoded request: read, decide, answer. It answers at once where
+ * nothing must be waited for. A refusal is a denied response, a fault of ours a 500 problem; only encoding can throw.
  */
-export function createCheck(options: CheckOptions): (check: CheckParts) => Promise<Buffer> {
+export function createCheck(options: CheckOptions): (check: CheckParts) => Buffer | Promise<Buffer> {
   const policies = new LivePolicies()
   const around: Surroundings = { ...options, encodePass: (pass) => options.encode(passResponse(pass)) }
-  return async function check(parts) {
+  return function check(parts) {
     const started = performance.now()
     const request = readRequest(parts)
-    const answer = await answerTo(request, policies, around, options)
-    const denied = !Buffer.isBuffer(answer)
-    options.metrics.observe(denied ? answer.slug : 'pass', performance.now() - started)
-    return denied ? options.encode(denyResponse(answer, request, options.style)) : answer
+    const outcome = outcomeOf(request, policies, around, options)
+    if (!(outcome instanceof Promise)) return answer(outcome, request, started, options)
+    return outcome
+      .catch((error: unknown) => fault(error, request, options))
+      .then((late) => answer(late, request, started, options))
   }
 }
 
-async function answerTo(
+function outcomeOf(
   request: Request,
   policies: LivePolicies,
   around: Surroundings,
   options: CheckOptions,
-): Promise<Buffer | Deny> {
+): Outcome | Promise<Outcome> {
   if (request.fault !== undefined) return request.fault
   const live = policies.of(request.policyText)
   if (live === undefined || !live.matchesPath(request.path)) return withoutPolicy(request, options)
   try {
-    return await decide(request, live, around)
+    return decide(request, live, around)
   } catch (error) {
     return fault(error, request, options)
   }
+}
+
+function answer(outcome: Outcome, request: Request, started: number, { metrics, encode, style }: CheckOptions): Buffer {
+  const pass = Buffer.isBuffer(outcome)
+  metrics.observe(pass ? 'pass' : outcome.slug, performance.now() - started)
+  return pass ? outcome : encode(denyResponse(outcome, request, style))
 }
 
 /** Nothing says what this route demands, or it says so for another path: closed, and somebody must look (design.md §1.2). */

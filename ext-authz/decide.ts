@@ -17,20 +17,24 @@ export interface Surroundings {
   readonly encodePass: (pass: Pass) => Buffer
 }
 
-/** Decides one request under its route's policy: the encoded consent, or the refusal (design.md §3). */
-export async function decide(request: Request, live: LivePolicy, around: Surroundings): Promise<Buffer | Deny> {
+/** The encoded consent, or the refusal. */
+export type Outcome = Buffer | Deny
+
+/** Decides one request under its route's policy (design.md §3); at once, unless its token must be verified first. */
+export function decide(request: Request, live: LivePolicy, around: Surroundings): Outcome | Promise<Outcome> {
   for (const stage of REQUEST_STAGES) {
     const refusal = stage(request, live)
     if (refusal !== undefined) return refusal
   }
   const { identity } = live.policy
   if (identity.kind === 'open') return around.encodePass({ kind: 'pass', rbac: false })
+  // Looked up before its form is checked: only a header that passed that check was ever remembered.
+  const key = around.memo.key(request.authorization ?? '', live)
+  const known = around.memo.get(key, around.now())
+  if (known !== undefined) return answer(known, request, live, around)
   const token = bearerToken(request.authorization)
   if (typeof token !== 'string') return token
-  const key = around.memo.key(token, live)
-  const known = around.memo.get(key, around.now()) ?? (await identify(token, key, identity, around))
-  if (known.kind === 'deny') return known
-  return known.consents.get(live) ?? admit(known, request, live, around)
+  return identify(token, key, identity, around).then((found) => answer(found, request, live, around))
 }
 
 async function identify(
@@ -43,7 +47,12 @@ async function identify(
   return verified.kind === 'deny' ? verified : around.memo.remember(key, verified, around.now())
 }
 
-function admit(known: KnownToken, request: Request, live: LivePolicy, around: Surroundings): Buffer | Deny {
+function answer(known: KnownToken | Deny, request: Request, live: LivePolicy, around: Surroundings): Outcome {
+  if (known.kind === 'deny') return known
+  return around.memo.consented(known, live) ?? admit(known, request, live, around)
+}
+
+function admit(known: KnownToken, request: Request, live: LivePolicy, around: Surroundings): Outcome {
   const { identity } = known
   const now = around.now()
   for (const stage of CALLER_STAGES) {
@@ -52,7 +61,7 @@ function admit(known: KnownToken, request: Request, live: LivePolicy, around: Su
   }
   const target = targetOf(identity, live)
   const rbac = live.policy.rbac !== undefined
-  const answer = around.encodePass({ kind: 'pass', identity, rbac, ...(target === undefined ? {} : { target }) })
-  around.memo.consent(known, live, answer)
-  return answer
+  const consent = around.encodePass({ kind: 'pass', identity, rbac, ...(target === undefined ? {} : { target }) })
+  around.memo.consent(known, live, consent)
+  return consent
 }

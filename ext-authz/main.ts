@@ -11,7 +11,7 @@ const log = createLog('ext-authz', config.logLevel)
 const health = createHealth('the workers')
 await mkdir(config.runDir, { recursive: true, mode: 0o700 })
 
-const workers = new Workers(config.workers, log, (serving, wanted) => {
+const workers = new Workers(config.workers, config.runDir, log, (serving, wanted) => {
   const because = `${serving} of ${wanted} workers serve`
   health.move(serving === wanted ? { at: 'ready' } : { at: 'failing', because })
 })

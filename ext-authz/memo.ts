@@ -5,8 +5,8 @@ import type { KeySet } from './identity/key-set.ts'
 import type { Verified, VerifiedToken } from './identity/verify.ts'
 import type { LivePolicy } from './live-policy.ts'
 
-/** Most verified tokens a worker remembers (ID-8). */
-export const MAX_TOKENS = 20_000
+/** Most verified tokens a worker remembers (ID-8): ten thousand callers, and room for those who come once. 2 KB each. */
+export const MAX_TOKENS = 12_000
 /** Most policies whose consent is remembered for one token. */
 const MAX_CONSENTS = 32
 
@@ -18,13 +18,13 @@ export interface KnownToken {
   readonly generation: number
   /** Epoch ms after which nothing here may be used. */
   readonly validUntil: number
-  /** The encoded answer per policy; only of requests that passed every caller stage. */
-  readonly consents: Map<LivePolicy, Buffer>
+  /** The encoded answer per policy, one character a byte; only of requests that passed every caller stage. */
+  readonly consents: Map<LivePolicy, string>
 }
 
 /**
- * Verified tokens by the SHA-256 of their text and the issuers they were verified for (design.md §4). Only successes
- * are kept: refused tokens cost a stranger's own requests, not our memory. One token is verified once at a time.
+ * Verified tokens by the SHA-256 of the `Authorization` header that carried them and the issuers they were verified for (design.md
+ * §4). Only successes are kept: refused tokens cost a stranger's own requests, not our memory. One token is verified once at a time.
  */
 export class Memo {
   readonly #known: LRUCache<string, KnownToken> | undefined
@@ -35,9 +35,9 @@ export class Memo {
     this.#known = max === 0 ? undefined : new LRUCache({ max })
   }
 
-  /** The key of a token under a policy. */
-  key(token: string, live: LivePolicy): string {
-    return `${hash('sha256', token, 'base64')}${live.issuersId}`
+  /** The key of an `Authorization` header under a policy. */
+  key(authorization: string, live: LivePolicy): string {
+    return `${hash('sha256', authorization, 'base64')}${live.issuersId}`
   }
 
   /** A token that is still good: not expired, its trial not over, its key not removed (ID-8). */
@@ -64,7 +64,14 @@ export class Memo {
   /** Remembers that a token satisfied every caller stage of a policy, with the answer to give. */
   consent(known: KnownToken, live: LivePolicy, answer: Buffer): void {
     if (known.consents.size >= MAX_CONSENTS) known.consents.clear()
-    known.consents.set(live, answer)
+    // As text: a buffer costs 300 bytes beside its own, and an encoder's is part of a slab of 8 KiB that it would keep alive.
+    known.consents.set(live, answer.toString('latin1'))
+  }
+
+  /** The answer remembered by {@link consent}. */
+  consented(known: KnownToken, live: LivePolicy): Buffer | undefined {
+    const answer = known.consents.get(live)
+    return answer === undefined ? undefined : Buffer.from(answer, 'latin1')
   }
 
   /** Joins a verification of the same token that is under way, or starts it. */

@@ -33,7 +33,8 @@ export interface CheckParts {
   } | null
 }
 
-interface RawHeader {
+/** A header as Envoy sent it: one of the two values, never both. */
+export interface RawHeader {
   readonly key?: string
   readonly value?: string
   readonly raw_value?: Uint8Array | Buffer | string
@@ -48,46 +49,67 @@ const PLAIN_PATH = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$/
 const UNSAFE_ESCAPE = /%(?:[01][0-9a-f]|2[035f]|3[bf]|5c|7f)/i
 const ESCAPED_PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*$/
 
-/** The headers a decision reads. Each may come once: of two, this service and the upstream could each believe another. */
-const READ_ONCE: ReadonlySet<string> = new Set([
-  'authorization',
-  'content-type',
-  'host',
-  ':authority',
-  'x-request-id',
-  'x-correlation-id',
-  'x-envoy-external-address',
+/** What is read of the headers. Each may come once: of two, this service and the upstream could each believe another. */
+interface Fields {
+  authorization: string | undefined
+  contentType: string | undefined
+  host: string | undefined
+  authority: string | undefined
+  requestId: string | undefined
+  correlationId: string | undefined
+  clientAddress: string | undefined
+}
+
+const FIELDS: ReadonlyMap<string, keyof Fields> = new Map([
+  ['authorization', 'authorization'],
+  ['content-type', 'contentType'],
+  ['host', 'host'],
+  [':authority', 'authority'],
+  ['x-request-id', 'requestId'],
+  ['x-correlation-id', 'correlationId'],
+  ['x-envoy-external-address', 'clientAddress'],
 ])
 
 /** Reads a Check. A `fault` is what Envoy lets through and two parsers could understand in two ways (facts/envoy.md §14). */
 export function readRequest(check: CheckParts): Request {
   const http = check.attributes?.request?.http
-  const { values, repeated } = readHeaders(http?.header_map?.headers ?? [])
+  const fields: Fields = { ...NO_FIELDS }
+  const repeated = readHeaders(http?.header_map?.headers ?? [], fields)
   const method = http?.method ?? ''
   const path = withoutQuery(http?.path ?? '')
-  const doubled = repeated ?? (isList(values.get('content-type')) ? 'content-type' : undefined)
-  const fault = doubled === undefined ? faultOf(method, path, http?.host ?? '') : twice(doubled)
+  const doubled = repeated ?? (isList(fields.contentType) ? 'content-type' : undefined)
   return {
     method,
     path,
-    authorization: values.get('authorization'),
-    clientAddress: values.get('x-envoy-external-address'),
-    requestId: values.get('x-request-id') ?? '',
-    correlationId: values.get('x-correlation-id') ?? '',
+    authorization: fields.authorization,
+    clientAddress: fields.clientAddress,
+    requestId: fields.requestId ?? '',
+    correlationId: fields.correlationId ?? '',
     policyText: check.attributes?.context_extensions?.[POLICY_KEY],
-    fault,
+    fault: doubled === undefined ? faultOf(method, path, http?.host ?? '') : twice(doubled),
   }
 }
 
-function readHeaders(headers: readonly RawHeader[]): { values: Map<string, string>; repeated: string | undefined } {
-  const values = new Map<string, string>()
+const NO_FIELDS: Readonly<Fields> = {
+  authorization: undefined,
+  contentType: undefined,
+  host: undefined,
+  authority: undefined,
+  requestId: undefined,
+  correlationId: undefined,
+  clientAddress: undefined,
+}
+
+/** Fills `fields`; returns the name of a header that came twice. */
+function readHeaders(headers: readonly RawHeader[], fields: Fields): string | undefined {
   let repeated: string | undefined
   for (const { key = '', value, raw_value } of headers) {
-    if (!READ_ONCE.has(key)) continue
-    if (values.has(key)) repeated = key
-    values.set(key, textOf(raw_value, value))
+    const field = FIELDS.get(key)
+    if (field === undefined) continue
+    if (fields[field] !== undefined) repeated = key
+    fields[field] = textOf(raw_value, value)
   }
-  return { values, repeated }
+  return repeated
 }
 
 /** `encode_raw_headers` fills `raw_value`; latin1 keeps every byte apart, so a non-ASCII byte fails the strict shapes later. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { encode } from '../protos/auth.ts'
 import { drainOnSignal } from '../runtime/drain.ts'
@@ -31,7 +32,8 @@ const check = createCheck({
   style: { base: config.problemBase },
   showFaults: config.environment === 'development',
 })
-const server = await serveChecks({ socket: join(config.runDir, `ext-authz-${index}.sock`), health, check })
+const socket = join(config.runDir, `ext-authz-${index}.sock`)
+const server = await serveChecks({ socket, health, check })
 
 drainOnSignal({
   health,
@@ -43,11 +45,27 @@ drainOnSignal({
 })
 
 const tell = (message: FromWorker) => process.send?.(message)
-process.on('message', async ({ id }: ToWorker) =>
-  tell({ kind: 'metrics', id, values: await registry.getMetricsAsJSON() }),
-)
+process.on('message', async (question: ToWorker) => {
+  switch (question.kind) {
+    case 'ping':
+      tell({ kind: 'pong' })
+      break
+    case 'metrics':
+      tell({ kind: 'metrics', id: question.id, values: await registry.getMetricsAsJSON() })
+      break
+    case 'look':
+      if (!existsSync(socket)) startAgain()
+  }
+})
+function startAgain(): void {
+  if (health.phase().at === 'draining') return
+  log.error({ socket }, 'the socket was removed: a new Envoy could not connect; draining to be started again')
+  process.kill(process.pid, 'SIGTERM')
+}
 // Without its main process nobody would restart or drain this worker.
 process.on('disconnect', () => process.exit(1))
+// It may have ended before anybody listened; alone, as in a measurement, there never was one.
+if (process.send !== undefined && !process.connected) process.exit(1)
 
 health.move({ at: 'ready' })
 tell({ kind: 'serving' })

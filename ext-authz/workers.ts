@@ -3,16 +3,20 @@ import { fileURLToPath } from 'node:url'
 import { AggregatorRegistry } from 'prom-client'
 import type { Log } from '../runtime/log.ts'
 import type { MetricsSource } from '../runtime/operations.ts'
+import { heartbeat, SILENT_BEATS, STARTING_BEATS } from './heartbeat.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
+import { WORKER_FLAGS, workerEnvironment } from './worker-process.ts'
 
 const WORKER = fileURLToPath(new URL('./worker-main.ts', import.meta.url))
-/** Node 24 doubles its young generation by default; 4 MiB costs no speed here and halves the memory (style.md §4). */
-const NODE_FLAGS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4']
 const METRICS_TIMEOUT_MS = 1000
 const MAX_BACKOFF_MS = 5000
 const FIRST_BACKOFF_MS = 100
 /** A worker that lived this long starts again at once. */
 const STEADY_MS = 10_000
+/** How long a worker has to drain, ms; the main process's own drain ends at 4,000. */
+const KILL_AFTER_MS = 3_500
+/** How often one of the workers is asked whether its socket is still there, ms. */
+const LOOK_EVERY_MS = 1_000
 
 /** One worker's life. */
 type WorkerState =
@@ -25,12 +29,16 @@ export class Workers implements MetricsSource {
   readonly contentType = new AggregatorRegistry().contentType
   readonly #states: WorkerState[] = []
   readonly #backoffs: number[] = []
+  readonly #runDir: string
   readonly #log: Log
   readonly #onChange: (serving: number, wanted: number) => void
+  readonly #looking: NodeJS.Timeout
   #nextQuestion = 1
+  #nextLook = 0
   #stopping = false
 
-  constructor(count: number, log: Log, onChange: (serving: number, wanted: number) => void) {
+  constructor(count: number, runDir: string, log: Log, onChange: (serving: number, wanted: number) => void) {
+    this.#runDir = runDir
     this.#log = log
     this.#onChange = onChange
     for (let index = 0; index < count; index++) {
@@ -38,6 +46,9 @@ export class Workers implements MetricsSource {
       this.#backoffs.push(0)
       this.#start(index)
     }
+    this.#looking = setInterval(() => this.#look(), LOOK_EVERY_MS)
+    // Nobody else would end a worker that does not hear its channel close.
+    process.once('exit', () => this.#kill())
   }
 
   /** The metrics of all workers that answer in time, summed. */
@@ -47,28 +58,61 @@ export class Workers implements MetricsSource {
     return AggregatorRegistry.aggregate(answers).metrics()
   }
 
-  /** Asks every worker to drain and waits until all have ended. */
+  /** Asks every worker to drain and waits until all have ended; those that have not after 3.5 s are killed. */
   async stop(): Promise<void> {
     this.#stopping = true
-    await Promise.all(
-      this.#states.map((state) => {
-        if (state.at === 'waiting') clearTimeout(state.timer)
-        return state.at === 'starting' || state.at === 'serving' ? ended(state.child) : undefined
-      }),
-    )
+    clearInterval(this.#looking)
+    for (const state of this.#states) if (state.at === 'waiting') clearTimeout(state.timer)
+    const late = setTimeout(() => {
+      this.#log.error(`workers did not drain in ${KILL_AFTER_MS} ms and are killed`)
+      this.#kill()
+    }, KILL_AFTER_MS)
+    await Promise.all(this.#children().map(ended))
+    clearTimeout(late)
+  }
+
+  #children(): ChildProcess[] {
+    return this.#states.flatMap((state) => ('child' in state ? [state.child] : []))
+  }
+
+  #kill(): void {
+    for (const child of this.#children()) child.kill('SIGKILL')
+  }
+
+  /** One worker at a time, and only while all serve: a worker whose socket is gone drains itself, and the others go on. */
+  #look(): void {
+    const child = this.#states.every(({ at }) => at === 'serving') ? this.#children()[this.#nextLook] : undefined
+    this.#nextLook = (this.#nextLook + 1) % this.#states.length
+    const question: ToWorker = { kind: 'look' }
+    if (child?.connected) child.send(question, () => undefined)
   }
 
   #start(index: number): void {
-    const child = spawn(process.execPath, [...NODE_FLAGS, WORKER, String(index)], {
+    const child = spawn(process.execPath, [...WORKER_FLAGS, WORKER, String(index)], {
+      env: { ...process.env, ...workerEnvironment(this.#runDir) },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#states[index] = { at: 'starting', child, since: Date.now() }
     child.on('message', (message: FromWorker) => {
       if (message.kind === 'serving') this.#move(index, { at: 'serving', child, since: Date.now() })
     })
+    const patience = () => (this.#states[index]?.at === 'serving' ? SILENT_BEATS : STARTING_BEATS)
+    const rest = heartbeat(child, patience, (beats) => {
+      this.#log.error({ worker: index }, `worker has not answered for ${beats} s and is killed`)
+      child.kill('SIGKILL')
+    })
     // 'exit' and not 'close': the socket file may be taken over as soon as the process is gone.
-    child.once('exit', (code, signal) => this.#ended(index, { code, signal }))
-    child.once('error', (err) => this.#log.error({ err, worker: index }, 'worker could not be started'))
+    child.once('exit', (code, signal) => {
+      rest()
+      this.#ended(index, { code, signal })
+    })
+    child.once('error', (err) => {
+      this.#log.error({ err, worker: index }, 'worker could not be started')
+      // Without a process (too many files, too many processes) there is no exit to come.
+      if (child.pid !== undefined) return
+      rest()
+      this.#ended(index, { code: null, signal: null })
+    })
   }
 
   #ended(index: number, why: { code: number | null; signal: NodeJS.Signals | null }): void {

@@ -51,8 +51,11 @@ async function readPair(name: string, files: CompiledListener['certificate'], no
   if (files === undefined) throw new CertificateError(`certificate ${name}: the bindings name no files for it`)
   const chain = await readChain(name, files.certificate)
   const key = await readSecretFile(files.key, { sharedWithGroup: true })
-  const leaf = new X509Certificate(chain)
-  if (!leaf.checkPrivateKey(createPrivateKey(key.reveal()))) {
+  const leaf = parsed(name, files.certificate, 'a PEM certificate', () => new X509Certificate(chain))
+  const privateKey = parsed(name, files.key, 'a PEM private key without a passphrase', () =>
+    createPrivateKey(key.reveal()),
+  )
+  if (!leaf.checkPrivateKey(privateKey)) {
     throw new CertificateError(
       `certificate ${name}: ${files.key} is not the key of ${files.certificate}; replace both, the key first`,
     )
@@ -66,8 +69,20 @@ async function readPair(name: string, files: CompiledListener['certificate'], no
   return { name, chain, key, expiresAt: until }
 }
 
+/** OpenSSL's own words name neither the file nor what it should hold. */
+function parsed<T>(name: string, file: string, expected: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new CertificateError(`certificate ${name}: ${file} must hold ${expected} (${why})`, { cause })
+  }
+}
+
 async function readChain(name: string, file: string): Promise<string> {
-  const { size } = await stat(file)
+  const info = await stat(file)
+  if (!info.isFile()) throw new CertificateError(`certificate ${name}: ${file} must be a regular file`)
+  const { size } = info
   if (size <= MAX_CHAIN_BYTES) return readFile(file, 'utf8')
   throw new CertificateError(`certificate ${name}: ${file} has ${size} bytes, at most ${MAX_CHAIN_BYTES} are read`)
 }

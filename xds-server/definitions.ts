@@ -4,11 +4,11 @@ import { type DefinitionProblem, formatProblem } from '../policies/definition-pr
 import { loadDefinitions } from '../policies/load.ts'
 import type { Log } from '../runtime/log.ts'
 import { type CertificatePair, readCertificates } from './certificates.ts'
+import type { Watched } from './looks.ts'
 import { newestWins } from './newest-wins.ts'
 import type { Snapshot } from './snapshot.ts'
 import { TranslationError } from './translate/check.ts'
 import { type TranslateOptions, translate } from './translate/snapshot.ts'
-import type { Watched } from './watch.ts'
 
 /** What became of the newest definitions; `/status` shows it. */
 export type DefinitionState =

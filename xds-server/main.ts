@@ -28,7 +28,7 @@ const server = await createXdsServer({
 const watching = await watchFiles(
   watchedFor(config.definitions, config.bindings),
   () => definitions.reload(),
-  (err) => log.error({ err }, 'watching files failed: edits may go unnoticed until xds-server is restarted'),
+  (err) => log.warn({ err }, 'the system does not report changes of a folder: edits in it are seen a second later'),
 )
 const definitions = liveDefinitions({
   folder: config.definitions,

@@ -1,19 +1,14 @@
-import { dirname, resolve } from 'node:path'
-import { type FSWatcher, watch } from 'chokidar'
+import { coverage, differ, foldersOf, looksOf, type Seen, type Watched } from './looks.ts'
+import { folderReports } from './reports.ts'
 
-/** What is watched. */
-export interface Watched {
-  /** Folders in which every file counts, such as the definitions; not their subfolders. */
-  readonly folders: readonly string[]
-  /** Single files: they may be missing now, and be replaced by a rename or through a link. */
-  readonly files: readonly string[]
-}
-
-/** How long the files must be quiet before a change is told, ms: one save of an editor is several writes. */
+/** How long the files must be quiet before they are looked at, ms: one save of an editor is several writes. */
 const QUIET_MS = 50
 
-/** A change is told at the latest after this, ms, however busy the files are. */
+/** They are looked at the latest after this, ms, however busy they are. */
 const AT_MOST_MS = 400
+
+/** They are looked at this often in any case, ms: the system does not report every change. */
+const LOOK_EVERY_MS = 1_000
 
 /** A running watch. */
 export interface Watch {
@@ -23,46 +18,60 @@ export interface Watch {
 }
 
 /**
- * Tells of changes, several in quick succession as one. Resolves when every file is being watched, so that no edit is missed between
- * a first look and the watch. `failed` hears what the system refuses, such as an exhausted number of watches.
+ * Tells of changes, several in quick succession as one. A report of the system only causes a look at the files; what tells is a
+ * difference to the look before. So a folder that is removed and comes back, a link that is turned to another folder (how Kubernetes
+ * updates a mounted ConfigMap or Secret) and a file system without reports are told too, about a second later. Resolves when the files
+ * have been looked at, so that no later edit is missed. `failed` hears, once for a folder, what the system refuses, such as one more watch.
  */
-export function watchFiles(watched: Watched, changed: () => void, failed: (error: unknown) => void): Promise<Watch> {
-  let wanted = interests(watched)
-  const tell = debounced(changed)
-  const watcher = watch([...wanted.directories], {
-    depth: 0,
-    ignoreInitial: true,
-    ignored: (path, stats) => stats !== undefined && !stats.isDirectory() && !wanted.counts(path),
-  })
-  watcher.on('all', (_event, path) => {
-    if (wanted.counts(path)) tell()
-  })
-  watcher.on('error', failed)
-  const retarget = (next: Watched) => {
-    const before = wanted.directories
-    wanted = interests(next)
-    watcher.add([...wanted.directories.difference(before)])
-    watcher.unwatch([...before.difference(wanted.directories)])
+export async function watchFiles(
+  first: Watched,
+  changed: () => void,
+  failed: (error: unknown) => void,
+): Promise<Watch> {
+  let wanted = first
+  let seen: Seen = { looks: new Map(), covers: coverage(first) }
+  let toldAt = Date.now()
+  let closed = false
+  let waiting = false
+  const lookAgain = async (): Promise<Seen> => {
+    const watched = wanted
+    await reports.follow(foldersOf(watched))
+    return { looks: await looksOf(watched), covers: coverage(watched) }
   }
-  return started(watcher, { retarget, close: () => closed(watcher, tell) })
-}
-
-async function closed(watcher: FSWatcher, tell: Debounced): Promise<void> {
-  tell.cancel()
-  await watcher.close()
-}
-
-function started(watcher: FSWatcher, running: Watch): Promise<Watch> {
-  return new Promise((resolved) => watcher.once('ready', () => resolved(running)))
-}
-
-/** A file is watched through its folder: a watch on the file itself would follow the old one when another takes its name. */
-function interests({ folders, files }: Watched) {
-  const whole = new Set(folders.map((folder) => resolve(folder)))
-  const single = new Set(files.map((file) => resolve(file)))
+  const compare = async () => {
+    const [before, at] = [seen, Date.now()]
+    seen = await lookAgain()
+    if (closed || !differ(before, seen, toldAt)) return
+    toldAt = at
+    changed()
+  }
+  const soon = debounced(() => {
+    // On a file system that hangs, one look waits and not one for each second.
+    if (waiting) return
+    waiting = true
+    looking = looking.then(() => {
+      waiting = false
+      return compare()
+    })
+  })
+  const reports = folderReports(soon, failed)
+  let looking: Promise<void> = lookAgain().then((looks) => {
+    seen = looks
+  })
+  await looking
+  const regularly = setInterval(soon, LOOK_EVERY_MS)
   return {
-    directories: new Set([...whole, ...[...single].map((file) => dirname(file))]),
-    counts: (path: string) => single.has(resolve(path)) || whole.has(dirname(resolve(path))),
+    retarget: (next) => {
+      wanted = next
+      soon()
+    },
+    close: async () => {
+      closed = true
+      clearInterval(regularly)
+      soon.cancel()
+      await looking
+      reports.close()
+    },
   }
 }
 

@@ -4,7 +4,8 @@ import type { IssuerPolicy } from '../../policies/policy.ts'
 
 const TIMEOUT_MS = 3000
 const MAX_BYTES = 1 << 20
-const MAX_KEYS = 32
+/** More than any issuer publishes; over it nobody could say whose keys were left out. */
+const MAX_KEYS = 128
 const MAX_KID = 256
 /** RSA below 2048 bits: base64url length of the modulus (RFC 7518 §3.3). */
 const MIN_MODULUS_CHARACTERS = 342
@@ -50,7 +51,12 @@ function parse(issuer: IssuerPolicy, text: string): JWK[] {
 }
 
 function usableKeys(issuer: IssuerPolicy, keys: JWK[]): JSONWebKeySet {
-  const usable = keys.filter((key) => maySign(key, issuer)).slice(0, MAX_KEYS)
+  const usable = keys.filter((key) => maySign(key, issuer))
+  if (usable.length > MAX_KEYS) {
+    throw new KeySourceError(
+      `issuer ${issuer.name}: ${usable.length} keys at ${issuer.jwks}, at most ${MAX_KEYS} are taken`,
+    )
+  }
   // An empty set never replaces a good one: it would turn a faulty issuer into a refusal of everybody.
   if (usable.length === 0) throw new KeySourceError(`issuer ${issuer.name}: the key set has no usable key`)
   return { keys: usable.map(publicPart) }

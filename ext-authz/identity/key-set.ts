@@ -8,7 +8,7 @@ const REFRESH_MS = 60_000
 /** How soon a failed background fetch is tried again, ms. */
 const RETRY_MS = 5_000
 /** How long the last good keys are used while the issuer does not answer, ms (design.md §8). */
-const MAX_STALE_MS = 24 * 3_600_000
+export const MAX_STALE_MS = 24 * 3_600_000
 /** How long requests are refused without asking again after a fetch for a first set failed, ms. */
 const FIRST_FETCH_PAUSE_MS = 1_000
 /** How long a key id that the issuer did not have is not asked for again, ms. */
@@ -94,7 +94,8 @@ export class KeySet {
   }
 
   #failedWithin(ms: number): boolean {
-    return this.#failedAt !== undefined && this.#host.now() - this.#failedAt < ms
+    // A clock that was set back an hour is no reason to ask nobody for an hour.
+    return this.#failedAt !== undefined && Math.abs(this.#host.now() - this.#failedAt) < ms
   }
 
   #stale(): boolean {

@@ -14,7 +14,10 @@ export class RefetchBucket {
 
   /** True when a fetch is allowed now; uses it up. */
   take(): boolean {
-    const earned = Math.floor((this.#now() - this.#filledAt) / REFILL_MS)
+    const now = this.#now()
+    // A clock that was set back fills nothing until it is where it was: count from here instead.
+    if (now < this.#filledAt) this.#filledAt = now
+    const earned = Math.floor((now - this.#filledAt) / REFILL_MS)
     if (earned > 0) {
       this.#tokens = Math.min(CAPACITY, this.#tokens + earned)
       this.#filledAt += earned * REFILL_MS

@@ -1,7 +1,7 @@
-import { rename, writeFile } from 'node:fs/promises'
 import type { DevelopmentCertificates } from './certificates.ts'
 import { ISSUER_PATHS } from './issuer/claims.ts'
 import type { Ports } from './ports-table.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** An issuer of tokens as bindings name it. */
 export interface IssuerAddress {
@@ -46,8 +46,7 @@ export function developmentBindings(
 
 /** Writes the bindings for xds-server, whole or not at all: it watches the file. */
 export async function writeBindings(file: string, bindings: Bindings): Promise<void> {
-  await writeFile(`${file}.new`, `${JSON.stringify(bindings, undefined, 2)}\n`, { mode: 0o600 })
-  await rename(`${file}.new`, file)
+  await replaceFile(file, `${JSON.stringify(bindings, undefined, 2)}\n`)
 }
 
 /**

@@ -1,6 +1,6 @@
 import 'reflect-metadata' // @peculiar/x509 registers its parts with it
 import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   AuthorityKeyIdentifierExtension,
@@ -15,6 +15,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509'
 import { writableFolder } from './checkout.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** PEM files of the development certificates. */
 export interface DevelopmentCertificates {
@@ -81,11 +82,6 @@ async function load(file: string, keyFile: string): Promise<Pair | undefined> {
 function isGood({ certificate, key }: Pair, issuer: X509Certificate): boolean {
   const left = certificate.validToDate.getTime() - Date.now()
   return left > RENEW_DAYS * DAY_MS && certificate.checkPrivateKey(key) && certificate.verify(issuer.publicKey)
-}
-
-async function replaceFile(file: string, content: string): Promise<void> {
-  await writeFile(`${file}.new`, content, { mode: 0o600 })
-  await rename(`${file}.new`, file)
 }
 
 const AUTHORITY_NAME = 'CN=Sallyport development authority'

@@ -13,8 +13,9 @@ export async function writableFolder(folder: string): Promise<string> {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await access(folder, constants.W_OK | constants.X_OK)
   } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? `, ${String(cause.code)}` : ''
     throw new Error(
-      `${folder}: this user (uid ${process.getuid?.() ?? 'unknown'}) may not write here; run in a checkout of your own, or give it to this user with chown`,
+      `${folder}: this user (uid ${process.getuid?.() ?? 'unknown'}${why}) may not write here; run in a checkout of your own, or give it to this user with chown`,
       { cause },
     )
   }

@@ -1,8 +1,8 @@
-import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { writableFolder } from './checkout.ts'
 import { USERS } from './issuer/users.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** What the development issuer is asked to sign. */
 export interface TokenWish {
@@ -45,8 +45,7 @@ export async function writeTokenHeaders(issuer: string, folder: string): Promise
   const write = async (user: string) => {
     const file = join(folder, `${user}.header`)
     const token = await developmentToken(issuer, { as: user, expiresIn: TOKEN_LIFE_S })
-    await writeFile(`${file}.new`, `Authorization: Bearer ${token}\n`, { mode: 0o600 })
-    await rename(`${file}.new`, file)
+    await replaceFile(file, `Authorization: Bearer ${token}\n`)
   }
   await Promise.all(Object.keys(USERS).map(write))
 }

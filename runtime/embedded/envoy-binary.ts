@@ -48,8 +48,9 @@ async function versionOf(file: string): Promise<string> {
   try {
     said = (await promisify(execFile)(file, ['--version'], { timeout: 10_000 })).stdout
   } catch (cause) {
+    const why = cause instanceof Error && 'code' in cause ? ` (${String(cause.code ?? 'no answer in time')})` : ''
     throw new Error(
-      `ENVOY_BIN=${file} does not answer --version; it must be the path of an Envoy ${ENVOY_VERSION} or newer`,
+      `ENVOY_BIN=${file} does not answer --version${why}; it must be the path of an Envoy ${ENVOY_VERSION} or newer`,
       {
         cause,
       },

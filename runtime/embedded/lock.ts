@@ -1,51 +1,42 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
-import { isAlive } from './processes.ts'
+import { type Claim, claim, type Holder } from './claim.ts'
+
+/** How often a lock that somebody holds is asked for, ms. */
+const ASK_EVERY_MS = 50
+
+/** How the wait for a lock goes. */
+export interface Waiting {
+  /** Told once when somebody else holds the lock. */
+  readonly waiting?: (holder: Holder) => void
+  /** ms; default 300,000. */
+  readonly deadlineMs?: number
+}
 
 /**
  * Runs `work` while holding a lock file, so that processes that start together do it once. The lock of a process that died
- * is taken over. It only saves double work: whatever `work` writes must be safe to write twice (temporary name, then rename).
- * Throws after `deadlineMs` of waiting, naming the holder.
+ * is taken over. Throws after the deadline, naming the holder.
  */
-export async function withLock<T>(file: string, work: () => Promise<T>, deadlineMs = 300_000): Promise<T> {
-  const until = Date.now() + deadlineMs
-  while (!(await acquire(file))) {
-    const holder = await holderOf(file)
-    if (holder !== undefined && !isAlive(holder)) await rm(file, { force: true })
-    else if (Date.now() > until)
-      throw new Error(
-        `${file}: still held by process ${holder ?? 'unknown'} after ${deadlineMs} ms; delete it if that process is stuck`,
-      )
-    else await pause(50)
-  }
+export async function withLock<T>(file: string, work: () => Promise<T>, options: Waiting = {}): Promise<T> {
+  const held = await waitFor(file, options)
   try {
     return await work()
   } finally {
-    await rm(file, { force: true })
+    await held.release()
   }
 }
 
-async function acquire(file: string): Promise<boolean> {
-  try {
-    await writeFile(file, String(process.pid), { flag: 'wx', mode: 0o600 })
-    return true
-  } catch (error) {
-    if (isCode(error, 'EEXIST')) return false
-    throw error
+async function waitFor(
+  file: string,
+  { waiting, deadlineMs = 300_000 }: Waiting,
+): Promise<Extract<Claim, { at: 'held' }>> {
+  const until = performance.now() + deadlineMs
+  for (let told = false; ; told = true) {
+    const claimed = await claim(file)
+    if (claimed.at === 'held') return claimed
+    const { pid } = claimed.by
+    if (performance.now() > until)
+      throw new Error(`${file}: still held by process ${pid} after ${deadlineMs} ms; end that process if it is stuck`)
+    if (!told) waiting?.(claimed.by)
+    await pause(ASK_EVERY_MS)
   }
-}
-
-/** Undefined while the holder has not yet written its id, or has just let go. */
-async function holderOf(file: string): Promise<number | undefined> {
-  try {
-    const pid = Number.parseInt(await readFile(file, 'utf8'), 10)
-    return Number.isInteger(pid) ? pid : undefined
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { basename } from 'node:path'
 import { processRow } from './processes.ts'
 
 /** A TCP port that a part will listen on, and the setting that moves it. */
@@ -52,7 +53,13 @@ function holderOf(port: number): string {
   const inodes = listeningInodes(port)
   const pid = inodes.size === 0 ? undefined : pidHolding(inodes)
   if (pid === undefined) return "another user's process (as root, `ss -ltnp` names it)"
-  return `${processRow(pid)?.name ?? 'a process'} (pid ${pid})`
+  return `${programOf(pid)} (pid ${pid})`
+}
+
+/** The program's file name; /proc's own name is that of a thread, `MainThread` for every Node. */
+function programOf(pid: number): string {
+  const [program = ''] = textOf(`/proc/${pid}/cmdline`).split('\0')
+  return basename(program) || processRow(pid)?.name || 'a process'
 }
 
 const LISTENING = '0A'
@@ -94,9 +101,13 @@ function entriesOf(folder: string): string[] {
 
 /** Without IPv6 there is no tcp6 table: no lines. */
 function linesOf(file: string): string[] {
+  return textOf(file).split('\n').slice(1)
+}
+
+function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8').split('\n').slice(1)
+    return readFileSync(file, 'utf8')
   } catch {
-    return []
+    return ''
   }
 }

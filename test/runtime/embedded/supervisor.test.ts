@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Part } from '../../../runtime/embedded/part.ts'
 import { environmentFor } from '../../../runtime/embedded/part.ts'
-import { descendantsInSession, isAlive, processRow } from '../../../runtime/embedded/processes.ts'
+import { descendantsInSession, isAlive } from '../../../runtime/embedded/processes.ts'
 import { type PartEvent, restartDelay } from '../../../runtime/embedded/running-part.ts'
 import { supervise } from '../../../runtime/embedded/supervisor.ts'
 import { freePorts } from '../../support/free-ports.ts'
@@ -32,7 +32,6 @@ async function supervised(folder: string, parts: readonly Part[]) {
   const events: PartEvent[] = []
   const options = {
     logs: join(folder, 'log'),
-    note: join(folder, 'note.json'),
     tell: (event: PartEvent) => void events.push(event),
   }
   const running = await supervise(parts, options)
@@ -161,7 +160,7 @@ test('parts do not outlive a supervisor that is killed', async () => {
     `import { supervise } from '${root}/supervisor.ts'
      const part = { name: 'orphan', needs: [], ports: [], probe: async () => 'here',
        command: () => ({ file: '/bin/sh', args: ['-c', 'sleep 600 & exec sleep 600'], env: {} }) }
-     const { ready, part: of } = await supervise([part], { logs: '${folder}/log', note: '${folder}/note.json', tell: () => {} })
+     const { ready, part: of } = await supervise([part], { logs: '${folder}/log', tell: () => {} })
      await ready
      process.stdout.write(String(of('orphan').pid()))`,
   )
@@ -171,19 +170,6 @@ test('parts do not outlive a supervisor that is killed', async () => {
   expect(descendantsInSession(orphan)).toHaveLength(2)
   killed.kill('SIGKILL')
   await until('its parts to be gone', () => descendantsInSession(orphan).length === 0)
-})
-
-test('one supervisor at a time runs on a note; a note of one that is gone does not count', async () => {
-  const folder = temporaryFolder()
-  const note = join(folder, 'note.json')
-  const ours = { pid: process.ppid, startedAt: processRow(process.ppid)?.startedAt }
-  writeFileSync(note, JSON.stringify(ours))
-  await expect(supervised(folder, [])).rejects.toThrow(`it runs here already (pid ${process.ppid})`)
-  writeFileSync(note, JSON.stringify({ ...ours, startedAt: '1' }))
-  const { ready, stop } = await supervised(folder, [])
-  await ready
-  await stop()
-  expect(existsSync(note)).toBe(false)
 })
 
 test('a log line of a part reaches its file, and the terminal only where the part shows it', async () => {
@@ -196,4 +182,21 @@ test('a log line of a part reaches its file, and the terminal only where the par
   await until('the shown line', () => events.find((event) => event.kind === 'said'))
   expect(events.filter((event) => event.kind === 'said')).toEqual([{ kind: 'said', part: 'loud', line: '!look' }])
   expect(readFileSync(join(folder, 'log/loud.log'), 'utf8')).toBe('quiet\n!look\n')
+})
+
+test('a log that cannot be written costs its lines, not the supervisor, and goes on when it can', async () => {
+  const folder = temporaryFolder()
+  const { ready, events, part } = await supervised(folder, [
+    scripted(folder, 'loud', `echo one; touch $READY; while sleep 0.05; do echo more; done`),
+  ])
+  await ready
+  const log = join(folder, 'log')
+  rmSync(log, { recursive: true })
+  writeFileSync(log, 'no folder')
+  const said = (what: string) => events.find((event) => event.kind === 'said' && event.line.includes(what))
+  await until('the loss to be told', () => said('loud.log: lines are lost'))
+  expect(isAlive(part('loud').pid() ?? 0)).toBe(true)
+  rmSync(log)
+  await until('the return to be told', () => said('lines are missing'))
+  await until('a line in the new file', () => readFileSync(join(log, 'loud.log'), 'utf8').includes('more'))
 })

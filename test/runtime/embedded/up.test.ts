@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { PORT_SETTINGS } from '../../../runtime/embedded/ports-table.ts'
@@ -9,8 +10,8 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 
-/** `sallyport up` with ports and state of its own. */
-async function up() {
+/** `sallyport up` with ports and state of its own, just started. */
+async function launch() {
   const names = Object.values(PORT_SETTINGS).map(({ name }) => name)
   const ports = await freePorts(names.length)
   const settings = Object.fromEntries(names.map((name, at) => [name, String(ports[at])]))
@@ -35,11 +36,18 @@ async function up() {
     child.kill('SIGTERM')
     await end
   })
+  return { child, said, end, env }
+}
+
+/** `sallyport up` when everything is ready. */
+async function up() {
+  const launched = await launch()
+  const { said } = launched
   const curls = () => said.out.split('\n').filter((line) => line.startsWith('curl '))
   await until('five curl lines', () => curls().length === 5 || undefined, 30_000).catch((error: unknown) => {
     throw new Error(`up said:\n${said.err}`, { cause: error })
   })
-  return { child, said, curls: curls(), end, env }
+  return { ...launched, curls: curls() }
 }
 
 test('`up` starts everything, its five curl lines work as printed, Ctrl-C leaves nothing running', {
@@ -66,15 +74,34 @@ test('`up` starts everything, its five curl lines work as printed, Ctrl-C leaves
   expect(said.err).toMatch(/stopped in/)
 })
 
-test('a second `up` on the same state says that one runs already', { timeout: 60_000 }, async () => {
+test('a second `up` on the same state, on other ports, says that one runs already and touches nothing of it', {
+  timeout: 60_000,
+}, async () => {
   const { child, env, end } = await up()
-  const second = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), 'up'], { cwd: ROOT, env })
+  const bindings = () => readFileSync(join(env.SALLYPORT_STATE, 'dev/bindings.json'), 'utf8')
+  const before = bindings()
+  const [port] = await freePorts(1)
+  const second = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), 'up'], {
+    cwd: ROOT,
+    env: { ...env, SALLYPORT_HTTP_PORT: String(port) },
+  })
   let err = ''
   second.stderr.setEncoding('utf8').on('data', (text: string) => {
     err += text
   })
   expect(await new Promise((resolve) => second.once('close', resolve))).toBe(69)
   expect(err).toContain(`it runs here already (pid ${child.pid})`)
+  expect(bindings()).toBe(before)
   child.kill('SIGTERM')
   expect(await end).toBe(0)
+})
+
+test('`up | head -0`: output that nobody reads stops it in order and leaves nothing running', {
+  timeout: 60_000,
+}, async () => {
+  const { child, said, end } = await launch()
+  child.stdout.destroy()
+  expect(await end).toBe(0)
+  expect(said.err).toMatch(/SIGPIPE: stopping\nstopped in/)
+  expect(descendantsInSession(child.pid ?? 0)).toEqual([])
 })

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+
+/** `getconf CLK_TCK` on every Linux that runs Envoy: a figure over some seconds is good to 10 ms. */
+const TICKS_PER_SECOND = 100
+
+/** CPU time a process has used since it began, user and system, in seconds (proc_pid_stat(5), fields 14 and 15). */
+export function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+}
+
+/** Resident memory of a process, MB (10^6 bytes). */
+export function residentMb(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return (Number(match?.[1] ?? Number.NaN) * 1024) / 1e6
+}

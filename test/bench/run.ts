@@ -1,0 +1,114 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { envoyBinary } from '../../runtime/embedded/envoy-binary.ts'
+import { Children } from './children.ts'
+import { type BenchOptions, readOptions } from './options.ts'
+import { report } from './report.ts'
+import {
+  acquaint,
+  type Contender,
+  LATENCY_SECONDS,
+  type Measured,
+  measure,
+  orderOf,
+  WARM_UP_SECONDS,
+} from './rounds.ts'
+import { KNOWN, TokenMix } from './tokens.ts'
+import { type Stage, startUpstream, startVariant, VARIANTS, type VariantKey } from './variants.ts'
+
+/** Requests/s that fresh tokens are made for; an authorizer that is faster needs more of them, and the run says so. */
+const MOST_REQUESTS_PER_SECOND = 12_000
+const FRESH_SHARE = 0.05
+const KEYS = Object.keys(VARIANTS) as VariantKey[]
+
+const options = readOptions(process.argv.slice(2))
+const say = (line: string) => process.stderr.write(`${line}\n`)
+const children = new Children()
+const folder = await mkdtemp(join(tmpdir(), 'sallyport-bench-'))
+
+let interrupted = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    interrupted = true
+    void end(130)
+  })
+}
+
+try {
+  await bench(options)
+  await end(0)
+} catch (error) {
+  // Of an interrupted run only broken connections are left to report.
+  if (!interrupted) {
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    await end(1)
+  }
+}
+
+async function end(code: number): Promise<void> {
+  await children.end()
+  await rm(folder, { recursive: true, force: true })
+  process.exit(code)
+}
+
+async function bench({ rounds, seconds, write, profiles }: BenchOptions): Promise<void> {
+  const envoy = await envoyBinary(say)
+  const tokens = await freshMix(rounds, seconds)
+  const issuer = await serveKeys(tokens)
+  try {
+    const jwksUrl = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}/jwks`
+    const contenders = await startAll({ children, folder, envoy, jwksUrl, profiles }, tokens)
+    const text = report({ rounds: await play(contenders, rounds, seconds), seconds })
+    process.stdout.write(text)
+    if (write !== undefined) await writeFile(resolve(write), text)
+  } finally {
+    issuer.closeAllConnections()
+    issuer.close()
+  }
+}
+
+async function freshMix(rounds: number, seconds: number): Promise<TokenMix> {
+  const started = performance.now()
+  const requests = rounds * (WARM_UP_SECONDS + seconds + LATENCY_SECONDS) * MOST_REQUESTS_PER_SECOND
+  const fresh = Math.ceil(requests * FRESH_SHARE)
+  const tokens = await TokenMix.make(fresh)
+  say(`${KNOWN + fresh} tokens signed in ${((performance.now() - started) / 1000).toFixed(1)} s`)
+  return tokens
+}
+
+async function serveKeys(tokens: TokenMix): Promise<Server> {
+  const body = JSON.stringify(await tokens.keys())
+  const server = createServer((_request, response) =>
+    response.writeHead(200, { 'content-type': 'application/json' }).end(body),
+  )
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  return server
+}
+
+async function startAll(stage: Stage, tokens: TokenMix): Promise<Contender[]> {
+  const upstreamPort = await startUpstream(stage)
+  const contenders: Contender[] = []
+  for (const key of KEYS) {
+    const variant = await startVariant(stage, key, upstreamPort)
+    await acquaint(variant, tokens.known(), KNOWN)
+    contenders.push({ variant, nextHeader: tokens.stream(key === 'A' || key === 'B') })
+    say(`${key} ${VARIANTS[key]}: serves`)
+  }
+  return contenders
+}
+
+async function play(contenders: readonly Contender[], rounds: number, seconds: number): Promise<Measured[][]> {
+  const played: Measured[][] = []
+  for (let round = 0; round < rounds; round++) {
+    const measured: Measured[] = []
+    for (const contender of orderOf(round, contenders)) measured.push(await measure(contender, seconds))
+    say(
+      `round ${round + 1} of ${rounds}: ${measured.map(({ key, authorizerMicros: us }) => `${key} ${us.toFixed(1)} µs`).join(', ')}`,
+    )
+    played.push(measured)
+  }
+  return played
+}
