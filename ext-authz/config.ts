@@ -35,5 +35,3 @@ const SETTINGS = {
 
 /** The configuration of ext-authz; the main process and its workers read the same environment. */
 export const readAuthzConfig = () => configure('ext-authz', SETTINGS)
-
-export type AuthzConfig = ReturnType<typeof readAuthzConfig>

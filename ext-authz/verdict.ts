@@ -4,9 +4,6 @@ import type { Identity } from './identity/identity.ts'
 /** Which backend a split route uses; the values of `X-Target-Backend` (AZ-4). */
 export type TargetName = 'production' | 'sandbox'
 
-/** What the stages said of one request. A refusal is a value; an exception is a bug or an outage (design.md §1.4). */
-export type Verdict = Pass | Deny
-
 /** The request may go on, as this identity and to this target. */
 export interface Pass {
   readonly kind: 'pass'
@@ -18,7 +15,7 @@ export interface Pass {
   readonly rbac: boolean
 }
 
-/** The request ends here, with this problem (RT-7). */
+/** The request ends here, with this problem (RT-7). A refusal is a value; an exception is a bug or an outage (design.md §1.4). */
 export interface Deny {
   readonly kind: 'deny'
   readonly slug: Slug

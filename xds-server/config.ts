@@ -30,5 +30,3 @@ const SETTINGS = {
 
 /** The configuration of xds-server. */
 export const readXdsConfig = () => configure('xds-server', SETTINGS)
-
-export type XdsConfig = ReturnType<typeof readXdsConfig>
