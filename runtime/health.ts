@@ -1,5 +1,3 @@
-import { HealthImplementation } from 'grpc-health-check'
-
 /** Where a process is in its life; traffic is wanted in `ready` only. */
 export type Phase =
   | { readonly at: 'starting'; readonly waitingFor: string }
@@ -7,7 +5,7 @@ export type Phase =
   | { readonly at: 'failing'; readonly because: string }
   | { readonly at: 'draining' }
 
-/** Readiness of a process, shared by `/ready` and gRPC health: one truth, two tongues. */
+/** Readiness of a process, shared by `/ready` and the gRPC health of a worker: one truth, two tongues. */
 export interface Health {
   phase(): Phase
   /** Moves on; `draining` is final. */
@@ -32,17 +30,4 @@ export function createHealth(waitingFor: string): Health {
       observer(present)
     },
   }
-}
-
-/**
- * grpc.health.v1 for the whole server (`''`) and the named services, following `health`; add it to a grpc-js server with
- * `addToServer`. Envoy's active check reads it (`grpc_health_check: {}`).
- */
-export function grpcHealth(health: Health, services: readonly string[] = []): HealthImplementation {
-  const implementation = new HealthImplementation()
-  health.watch((phase) => {
-    const status = phase.at === 'ready' ? 'SERVING' : 'NOT_SERVING'
-    for (const service of ['', ...services]) implementation.setStatus(service, status)
-  })
-  return implementation
 }

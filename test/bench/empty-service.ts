@@ -3,7 +3,8 @@ import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } f
 import { passResponse } from '../../ext-authz/check-response.ts'
 import { authorizationService } from '../../protos/auth.ts'
 import type { CheckRequest__Output } from '../../protos/gen/envoy/service/auth/v3/CheckRequest.ts'
-import { createHealth, grpcHealth } from '../../runtime/health.ts'
+import { createHealth } from '../../runtime/health.ts'
+import { grpcHealth } from '../support/grpc-health.ts'
 import { benchIdentity } from './tokens.ts'
 
 /**
@@ -23,7 +24,7 @@ server.addService(authorizationService, {
   Check: (_call: ServerUnaryCall<CheckRequest__Output, Answer>, callback: sendUnaryData<Answer>) =>
     callback(null, ANSWER),
 })
-grpcHealth(health, ['envoy.service.auth.v3.Authorization']).addToServer(server)
+grpcHealth(health).addToServer(server)
 await rm(socket, { force: true })
 await new Promise<void>((resolve, reject) => {
   server.bindAsync(`unix:${socket}`, ServerCredentials.createInsecure(), (error) =>

@@ -2,8 +2,9 @@ import { rm } from 'node:fs/promises'
 import { Server, ServerCredentials } from '@grpc/grpc-js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { authorizationService } from '../../protos/auth.ts'
-import { createHealth, grpcHealth } from '../../runtime/health.ts'
+import { createHealth } from '../../runtime/health.ts'
 import { answers, type Gateway, startGateway } from '../support/gateway.ts'
+import { grpcHealth } from '../support/grpc-health.ts'
 import { until } from '../support/until.ts'
 
 let gateway: Gateway

@@ -1,7 +1,5 @@
-import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js'
-import { service } from 'grpc-health-check'
 import { expect, onTestFinished, test } from 'vitest'
-import { createHealth, grpcHealth } from '../../runtime/health.ts'
+import { createHealth } from '../../runtime/health.ts'
 import { createMetrics } from '../../runtime/metrics.ts'
 import { serveOperations } from '../../runtime/operations.ts'
 
@@ -49,35 +47,4 @@ test('pages answer JSON; a broken one is 500; others 404; other methods 405', as
   expect((await ask('/broken')).status).toBe(500)
   expect([(await ask('/nope')).status, (await ask('/__proto__')).status]).toEqual([404, 404])
   expect((await ask('/status', 'POST')).status).toBe(405)
-})
-
-test('gRPC health follows the same phases, for the server and for a named service', async () => {
-  const health = createHealth('the key sets')
-  const server = new Server()
-  grpcHealth(health, ['envoy.service.auth.v3.Authorization']).addToServer(server)
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    ),
-  )
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
-  onTestFinished(() => {
-    client.close()
-    server.forceShutdown()
-  })
-  const { path, requestSerialize, responseDeserialize } = service['Check'] ?? {}
-  if (path === undefined || requestSerialize === undefined || responseDeserialize === undefined)
-    throw new Error('no Check')
-  const check = (name: string) =>
-    new Promise((resolve, reject) =>
-      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, { service: name }, (error, answer) =>
-        error ? reject(error) : resolve(answer),
-      ),
-    )
-  expect(await check('')).toMatchObject({ status: 'NOT_SERVING' })
-  health.move({ at: 'ready' })
-  expect(await check('')).toMatchObject({ status: 'SERVING' })
-  expect(await check('envoy.service.auth.v3.Authorization')).toMatchObject({ status: 'SERVING' })
-  health.move({ at: 'draining' })
-  expect(await check('')).toMatchObject({ status: 'NOT_SERVING' })
 })
