@@ -4,8 +4,6 @@ import { GRPC, GrpcError, type GrpcServer, serveGrpc, type UnaryMethod } from '.
 import type { CheckParts } from './request.ts'
 
 const SERVICE = 'envoy.service.auth.v3.Authorization'
-/** `grpc.health.v1.HealthCheckRequest` that names the service. */
-const ASKED_BY_NAME = Buffer.concat([Buffer.from([0x0a, SERVICE.length]), Buffer.from(SERVICE)])
 /** `grpc.health.v1.HealthCheckResponse` with its one field, in wire form. */
 const SERVING = Buffer.from([0x08, 1])
 const NOT_SERVING = Buffer.from([0x08, 2])
@@ -25,8 +23,9 @@ export function serveChecks(options: {
   return serveGrpc(options.socket, methods)
 }
 
-/** Of the whole server or of this service; the request's only field is the name, 1. */
+/** Of the whole server (no name) or of this service; the request's only field is the name, 1, of less than 128 bytes. */
 function healthOf(message: Buffer, health: Health): Buffer {
-  if (message.length > 0 && !message.equals(ASKED_BY_NAME)) throw new GrpcError(GRPC.NOT_FOUND, 'no such service here')
+  const name = message.toString('utf8', 2)
+  if (name !== '' && name !== SERVICE) throw new GrpcError(GRPC.NOT_FOUND, 'no such service here')
   return health.phase().at === 'ready' ? SERVING : NOT_SERVING
 }
