@@ -159,6 +159,23 @@ export const CHECKED_HEADERS = [
 ] as const
 
 /**
+ * Request headers that every decision record shows (AU-6); a Check must carry them. Credentials among {@link CHECKED_HEADERS} are
+ * shown as present only. The ids and the client's address have members of their own in a record.
+ */
+export const AUDITED_HEADERS = [
+  'user-agent',
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+  'accept',
+  'accept-language',
+  'origin',
+  'referer',
+  'prefer',
+  'x-forwarded-proto',
+] as const
+
+/**
  * Response headers of an upstream that do not pass: they are the gateway's own words (AZ-3, AZ-4, RT-8), or grant other origins
  * what the definition did not (RT-4).
  */

@@ -96,6 +96,29 @@ export interface HeaderRules {
   readonly response?: Readonly<Record<string, string>>
 }
 
+/** What of a request is recorded besides what always is (AU-6). A field that a route says goes before its gateway's. */
+export interface Audit {
+  /**
+   * When the decision cannot be written: `deny` answers 503, `degrade` goes on, counted. Default: `deny` for methods that change
+   * something and for routes of every method, `degrade` for GET (AZ-7).
+   */
+  readonly onFailure?: 'deny' | 'degrade'
+  /** Query parameters to record, by exact name; no others leave a trace. `[]` for none. */
+  readonly query?: readonly string[]
+  /** Headers to record, in lower case, besides those of every request; never credentials. `[]` for none. */
+  readonly headers?: readonly string[]
+  /** A JSON body to record. Default `false`: none. */
+  readonly body?: AuditedBody | false
+}
+
+/** How much of a body is recorded. The decision waits until that much of it, or all of it, has arrived. */
+export interface AuditedBody {
+  /** 1 to 65,536; of a longer body only the hash of so much is recorded, and all of it goes on to the upstream as it is. */
+  readonly maxBytes: number
+  /** JSON members, at any depth and in any case, whose values are not recorded; passwords, tokens and keys never are. */
+  readonly mask?: readonly string[]
+}
+
 /** What a route may say beyond its method and path; each overrides the gateway's own value. */
 export interface RouteOptions<U extends string = string> {
   readonly target?: Target<U>
@@ -115,6 +138,7 @@ export interface RouteOptions<U extends string = string> {
   readonly headers?: HeaderRules
   /** Removed from the front of the path before the upstream sees it: `/captionacc/prefect`. */
   readonly stripPrefix?: string
+  readonly audit?: Audit
 }
 
 export interface Route<U extends string = string> extends RouteOptions<U> {
@@ -148,6 +172,7 @@ export interface Gateway<U extends string = string> {
   readonly retries?: Retries
   /** Default `https://waooaw.com/upgrade`. */
   readonly upgradeUrl?: string
+  readonly audit?: Audit
   readonly routes: Readonly<Record<string, Route<NoInfer<U>>>>
 }
 

@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { type Compiled, compile } from './compile.ts'
 import { compareProblems, type DefinitionProblem } from './definition-problem.ts'
 import { type BoundFile, checkBindings, openBindings, readBindings, resolvePaths } from './loading/bindings.ts'
-import { checkClashes } from './loading/checks/clashes.ts'
+import { checkAudits } from './loading/checks/audits.ts'
+import { checkClashes, type ReportIn } from './loading/checks/clashes.ts'
 import { checkGateway } from './loading/checks/gateway.ts'
 import { checkPorts } from './loading/checks/ports.ts'
 import { POLICIES_FOLDER, readFolder, readSource, type SourceText } from './loading/definition-files.ts'
@@ -155,7 +156,9 @@ function checkAll(
   for (const { gateway, source } of definitions) {
     checkGateway(gateway, tables, (finding) => collectAs(collect, gatewayProblem(source, gateway.name, finding)))
   }
-  checkClashes(definitions, ({ gateway, source }, finding) => collect(gatewayProblem(source, gateway.name, finding)))
+  const reportIn: ReportIn = ({ gateway, source }, finding) => collect(gatewayProblem(source, gateway.name, finding))
+  checkClashes(definitions, reportIn)
+  checkAudits(definitions, reportIn)
   const used = new Set(definitions.map(({ gateway }) => gateway.listener ?? DEFAULT_LISTENER))
   checkPorts(used, tables, bound?.bindings, (finding) =>
     collectAs(collect, tableProblem(sources.listeners, TABLES.listeners[1], finding)),

@@ -27,6 +27,31 @@ export interface RoutePolicy {
   readonly split: boolean
   /** Where a trial user can become a paying one; part of the problem documents of TR-3. */
   readonly upgradeUrl: string
+  /** What of a request is recorded, and what happens when it cannot be (AU-1, AU-6). */
+  readonly audit: AuditPolicy
+  /** `file:line` of each rule, the route's own or its gateway's; for explanations (OB-8), never sent to clients. */
+  readonly sources?: PolicySources
+}
+
+/** What of a request to a route is recorded, besides what always is. */
+export interface AuditPolicy {
+  /** What happens to a request whose decision cannot be written: `deny` answers 503, `degrade` lets it go on, counted. */
+  readonly onFailure: 'deny' | 'degrade'
+  /** Names of query parameters that are recorded; of others not even the name. */
+  readonly query?: readonly string[]
+  /** Lower-case names of headers that are recorded besides those of every route. */
+  readonly headers?: readonly string[]
+  /** Absent: the body is not recorded. `mask` names JSON members, at any depth and in any case, whose values are not. */
+  readonly body?: { readonly maxBytes: number; readonly mask: readonly string[] }
+}
+
+/** Where each rule of a policy was written, `file:line`. */
+export interface PolicySources {
+  readonly identity?: string
+  readonly addresses?: string
+  readonly rbac?: string
+  readonly scopes?: string
+  readonly target?: string
 }
 
 /** The route carries no credentials on purpose; `reason` is the SRE's own sentence. */

@@ -1,6 +1,17 @@
+import { isAbsolute } from 'node:path'
 import { DEFAULT_PROBLEM_BASE } from '../policies/problems.ts'
-import { configure } from '../runtime/config.ts'
+import { configure, type Setting, SettingError } from '../runtime/config.ts'
 import { LOG_LEVEL, loopback, optionalText, port, text, url } from '../runtime/settings.ts'
+
+const accessLog: Setting<string | undefined> = {
+  name: 'SALLYPORT_ACCESS_LOG',
+  doc: 'File, on Envoy’s machine, to which Envoy writes one line for every request; without it there is no access log.',
+  default: undefined,
+  parse: (path) => {
+    if (isAbsolute(path)) return path
+    throw new SettingError('an absolute path: Envoy runs in a folder of its own')
+  },
+}
 
 const SETTINGS = {
   definitions: text('SALLYPORT_DEFINITIONS', {
@@ -25,6 +36,7 @@ const SETTINGS = {
     doc: 'PEM file of certificate authorities on Envoy’s machine, by which certificates of `https` upstreams are checked.',
     default: '/etc/ssl/certs/ca-certificates.crt',
   }),
+  accessLog,
   logLevel: LOG_LEVEL,
 } as const
 

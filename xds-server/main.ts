@@ -33,7 +33,7 @@ const watching = await watchFiles(
 const definitions = liveDefinitions({
   folder: config.definitions,
   bindings: config.bindings,
-  translate: { problemBase: config.problemBase, caFile: config.upstreamCa },
+  translate: { problemBase: config.problemBase, caFile: config.upstreamCa, accessLog: config.accessLog },
   log,
   publish: (snapshot) => {
     server.publish(snapshot)

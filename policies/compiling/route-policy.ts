@@ -2,7 +2,9 @@ import type { Bindings } from '../loading/bindings.ts'
 import { type Definition, type EffectiveRoute, placeOf, prefixLength, type Tables } from '../loading/definitions.ts'
 import type { IssuerPolicy, RbacPolicy, RoutePolicy } from '../policy.ts'
 import { isPermission } from '../roles.ts'
+import { auditPolicy } from './audit-policy.ts'
 import { resourceAction } from './authorization.ts'
+import { policySources } from './policy-sources.ts'
 
 const UPGRADE_URL = 'https://waooaw.com/upgrade'
 const CLOCK_TOLERANCE_SECONDS = 5
@@ -30,6 +32,8 @@ export function routePolicy(
     ...scopePolicy(definition, route),
     split: route.target.paid !== route.target.trial,
     upgradeUrl: gateway.upgradeUrl ?? UPGRADE_URL,
+    audit: auditPolicy(route.own.method, gateway.audit, route.own.audit),
+    sources: policySources(definition, route),
   }
 }
 

@@ -23,6 +23,7 @@ import {
   whole,
   wrongType,
 } from './reading.ts'
+import { audit } from './values/audit.ts'
 import { headerName, headerTable } from './values/headers.ts'
 import { cidr, host, origin, pageUrl, upstreamAddress } from './values/network.ts'
 import { literalPath, routePath } from './values/paths.ts'
@@ -114,6 +115,7 @@ const route = object<RouteData>({
   retries: optional(retryFields),
   headers: optional(headers),
   stripPrefix: optional(literalPath),
+  audit: optional(audit),
 })
 
 const routes: Reader<GatewayData['routes']> = (value, path, report) => {
@@ -141,5 +143,6 @@ export const readGateway = object<GatewayData>({
   timeout: optional(duration),
   retries: optional(retryFields),
   upgradeUrl: optional(pageUrl),
+  audit: optional(audit),
   routes: required(routes),
 })

@@ -35,7 +35,7 @@ test('RT-1 the shipped gateways compile, each route with a complete policy', asy
       expect(policy).toMatchObject({ v: 1, gateway: name, path, split: target.paid !== target.trial })
       expect(upstreams.map((upstream) => upstream.name)).toEqual(expect.arrayContaining(Object.values(target)))
       expect(policy.source).toMatch(new RegExp(`^policies/gateways/${name}\\.ts:\\d+$`))
-      expect(policyText(policy).length).toBeLessThan(1_500)
+      expect(policyText(policy).length).toBeLessThan(1_600)
     }
   }
 })
@@ -72,6 +72,12 @@ test('AZ-2, AZ-4 a route of PP carries everything that ext-authz needs', async (
     rbac: { permission: 'agents:read', resource: 'agents', action: 'read', idSegment: 3 },
     split: true,
     upgradeUrl: 'https://waooaw.com/upgrade',
+    audit: { onFailure: 'degrade' },
+    sources: {
+      identity: expect.stringMatching(/partner\.ts:\d+$/),
+      rbac: expect.stringMatching(/partner\.ts:\d+$/),
+      target: expect.stringMatching(/partner\.ts:\d+$/),
+    },
   })
 })
 

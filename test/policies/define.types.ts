@@ -63,3 +63,11 @@ export const identity = defineGateway({
   target: 'plant',
   routes: {},
 })
+
+export const audited = get('/x', { audit: { onFailure: 'degrade', query: ['page'], body: false } })
+
+// @ts-expect-error a third thing to do when a decision cannot be written
+export const ignored = get('/x', { audit: { onFailure: 'ignore' } })
+
+// @ts-expect-error a body without its limit
+export const unlimited = get('/x', { audit: { body: { mask: ['iban'] } } })

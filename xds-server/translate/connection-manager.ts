@@ -1,6 +1,7 @@
 import { EDGE } from '../../envoy/edge.ts'
 import type { CompiledListener } from '../../policies/compile.ts'
 import { type AnyMessage, any } from '../../protos/any.ts'
+import { accessLog } from './access-log.ts'
 import { ADS } from './ads.ts'
 import { earlyHeaders } from './early-headers.ts'
 import type { Edge } from './filters/filter.ts'
@@ -8,13 +9,21 @@ import { FILTERS } from './filters/index.ts'
 import { localReplies } from './local-replies.ts'
 import { duration, wrapped } from './values.ts'
 
+/** What a deployment says about every listener. */
+export interface ConnectionOptions {
+  /** What every problem's `type` starts with (RT-7). */
+  readonly problemBase: string
+  /** Absolute path of the access log on Envoy's machine; absent: none is written. */
+  readonly accessLog?: string | undefined
+}
+
 /**
  * How connections of a listener are read and answered. Hardening per Envoy's edge guide; `internal_address_config` stays out on
  * purpose: even empty it makes loopback internal, and internal clients keep their own request id (facts/envoy.md §13).
  */
 export function connectionManager(
   { name, trustedHops }: CompiledListener,
-  edge: Edge & { readonly routes: string; readonly problemBase: string },
+  edge: Edge & ConnectionOptions & { readonly routes: string },
 ): AnyMessage {
   return any('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
     stat_prefix: edge.tls ? `${name}_tls` : name,
@@ -22,6 +31,7 @@ export function connectionManager(
     rds: { route_config_name: edge.routes, config_source: ADS },
     http_filters: FILTERS.map((filter) => ({ name: filter.name, typed_config: filter.config(edge) })),
     early_header_mutation_extensions: [earlyHeaders(trustedHops)],
+    ...(edge.accessLog !== undefined && { access_log: [accessLog(edge.accessLog)] }),
     local_reply_config: localReplies(edge.problemBase),
     ...PATHS,
     ...LIMITS,

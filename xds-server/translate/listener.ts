@@ -5,7 +5,7 @@ import { any } from '../../protos/any.ts'
 import type { FilterChain } from '../../protos/gen/envoy/config/listener/v3/FilterChain.ts'
 import type { Listener } from '../../protos/gen/envoy/config/listener/v3/Listener.ts'
 import { ADS } from './ads.ts'
-import { connectionManager } from './connection-manager.ts'
+import { type ConnectionOptions, connectionManager } from './connection-manager.ts'
 import { redirectRoutesName } from './redirect.ts'
 
 /** A translated listener under its name. */
@@ -15,15 +15,18 @@ export interface NamedListener {
 }
 
 /** The plain and, where defined, the TLS listener of one definition (RT-2); both serve the same routes, unless plain only redirects. */
-export function listeners(definition: CompiledListener, problemBase: string): NamedListener[] {
+export function listeners(
+  definition: CompiledListener,
+  options: ConnectionOptions & { readonly auditedHeaders: readonly string[] },
+): NamedListener[] {
   const { name, tls, redirectToHttps } = definition
   const plainRoutes = redirectToHttps && tls !== undefined ? redirectRoutesName(name) : name
   const plain = listener(name, definition.address, definition.port, {
-    filters: [httpFilter(definition, { tls: false, routes: plainRoutes, problemBase })],
+    filters: [httpFilter(definition, { ...options, tls: false, routes: plainRoutes })],
   })
   if (tls === undefined) return [{ name, message: plain }]
   const secured = listener(`${name}-tls`, definition.address, tls.port, {
-    filters: [httpFilter(definition, { tls: true, routes: name, problemBase })],
+    filters: [httpFilter(definition, { ...options, tls: true, routes: name })],
     transport_socket: tlsSocket(tls),
   })
   return [

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { CREDENTIAL_HEADERS, TARGET_HEADER } from '../../envoy/edge.ts'
+import { CREDENTIAL_HEADERS, EDGE, TARGET_HEADER } from '../../envoy/edge.ts'
 import type { CompiledGateway, CompiledRoute, CompiledUpstream } from '../../policies/compile.ts'
 import type { HeaderMatcher } from '../../protos/gen/envoy/config/route/v3/HeaderMatcher.ts'
 import type { Route } from '../../protos/gen/envoy/config/route/v3/Route.ts'
@@ -10,7 +10,7 @@ import { appendHeader, setHeader } from './headers.ts'
 import { answeredMethods, escaped, headerIs, methodIs, pathMatch } from './match.ts'
 import { CLOSED_CLUSTER, clusterName, routeName } from './names.ts'
 import { retryPolicy } from './retries.ts'
-import { duration, struct } from './values.ts'
+import { duration, struct, wrapped } from './values.ts'
 
 /**
  * A definition's route as Envoy's: one, or three with the same policy where the target depends on the caller. Of the three, the
@@ -36,6 +36,7 @@ function variant(gateway: CompiledGateway, route: CompiledRoute, chosen: HeaderM
     name: routeName(gateway.name, route),
     match: { ...pathMatch(route.path), headers: [methodIs(answeredMethods(route.methods)), ...chosen] },
     ...to,
+    ...bufferLimit(route),
     metadata: { filter_metadata: { sallyport: struct({ origin: route.source }) } },
     request_headers_to_add: headerRules(route.headers.request),
     response_headers_to_add: [
@@ -48,6 +49,12 @@ function variant(gateway: CompiledGateway, route: CompiledRoute, chosen: HeaderM
       ...(gateway.cors !== undefined && { [cors.name]: corsPolicy(gateway.cors) }),
     },
   }
+}
+
+/** The part of a body that a Check carries is held back; what is longer than this limit would be 413. */
+function bufferLimit({ policy }: CompiledRoute): Pick<Route, 'request_body_buffer_limit'> {
+  const bytes = policy.audit.body?.maxBytes ?? 0
+  return bytes <= EDGE.connectionBufferBytes ? {} : { request_body_buffer_limit: wrapped(String(bytes)) }
 }
 
 function headerRules(rules: Readonly<Record<string, string>> = {}) {

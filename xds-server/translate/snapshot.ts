@@ -4,6 +4,7 @@ import type { CertificatePair } from '../certificates.ts'
 import { type Resource, resource, type Snapshot, snapshot } from '../snapshot.ts'
 import { checkRoutes, TranslationError } from './check.ts'
 import { closedCluster, cluster, isLiteral } from './clusters.ts'
+import type { ConnectionOptions } from './connection-manager.ts'
 import { endpoints } from './endpoints.ts'
 import { listeners } from './listener.ts'
 import { CLOSED_CLUSTER, clusterName } from './names.ts'
@@ -12,9 +13,7 @@ import { routeConfiguration } from './routes.ts'
 import { tlsSecret } from './secrets.ts'
 
 /** What a deployment says about translation. */
-export interface TranslateOptions {
-  /** What every problem's `type` starts with (RT-7). */
-  readonly problemBase: string
+export interface TranslateOptions extends ConnectionOptions {
   /** Path of the certificate authorities on Envoy's machine, for TLS to upstreams. */
   readonly caFile: string
 }
@@ -36,7 +35,7 @@ export function translate(
     resource(CLOSED_CLUSTER, any('envoy.config.cluster.v3.Cluster', closedCluster())),
     ...upstreams.flatMap(({ name, upstream }) => upstreamResources(name, upstream, options)),
     ...secretResources(compiled.listeners, certificates),
-    ...compiled.listeners.flatMap((listener) => listenerResources(listener, options)),
+    ...compiled.listeners.flatMap((listener) => listenerResources(listener, compiled.gateways, options)),
     ...compiled.listeners.flatMap((listener) => routeResources(listener, compiled.gateways, clusters, options)),
   ])
 }
@@ -61,8 +60,14 @@ function secretResources(
   })
 }
 
-function listenerResources(definition: CompiledListener, { problemBase }: TranslateOptions): Resource[] {
-  return listeners(definition, problemBase).map(({ name, message }) =>
+function listenerResources(
+  definition: CompiledListener,
+  gateways: readonly CompiledGateway[],
+  options: TranslateOptions,
+): Resource[] {
+  const routes = gateways.filter(({ listener }) => listener === definition.name).flatMap((gateway) => gateway.routes)
+  const auditedHeaders = [...new Set(routes.flatMap(({ policy }) => policy.audit.headers ?? []))].sort()
+  return listeners(definition, { ...options, auditedHeaders }).map(({ name, message }) =>
     resource(name, any('envoy.config.listener.v3.Listener', message)),
   )
 }

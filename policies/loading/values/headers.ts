@@ -35,10 +35,15 @@ export const headerName = text('a header name in lower case, such as "x-team"', 
   return { code: 'SP2017', message: `${shown(value)} is not a header name in lower case`, ...better }
 })
 
+/** Whether the gateway itself sets, removes or depends on a header of this name. */
+export function isOwnHeader(name: string): boolean {
+  return OWN.some((own) => own.test(name))
+}
+
 const settableName: Reader<string> = (value, path, report) => {
   const name = headerName(value, path, report)
   if (name === undefined) return undefined
-  if (OWN.some((own) => own.test(name))) {
+  if (isOwnHeader(name)) {
     return report({
       code: 'SP2017',
       path,

@@ -1,4 +1,5 @@
 import { type BootstrapValues, renderBootstrap } from '../bootstrap.ts'
+import { endEnvoyLog } from '../envoy-log.ts'
 import { environmentFor, get, type Part } from '../part.ts'
 import type { PortUse } from '../ports.ts'
 import { replaceFile } from '../replace-file.ts'
@@ -10,6 +11,8 @@ export interface EnvoyOptions {
   /** File that its bootstrap is written to before each start. */
   readonly bootstrapFile: string
   readonly bootstrap: BootstrapValues
+  /** Absolute path of the access log that the control plane has it write; absent: it writes none. */
+  readonly accessLog?: string
   /** Worker threads. */
   readonly concurrency: number
   readonly admin: PortUse
@@ -31,6 +34,8 @@ export function envoyPart(options: EnvoyOptions): Part {
     needs: options.needs,
     ports: [admin, ...listeners],
     command: async () => {
+      // Its predecessor is gone: the supervisor asks for a command only when no process of the part is left.
+      if (options.accessLog !== undefined) await endEnvoyLog(options.accessLog, Date.now)
       await replaceFile(options.bootstrapFile, await renderBootstrap(options.bootstrap))
       const args = [
         '-c',

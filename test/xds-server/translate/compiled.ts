@@ -51,6 +51,7 @@ export function route(
       identity: { kind: 'open', reason: 'a test without callers' },
       split,
       upgradeUrl: 'https://example.com/upgrade',
+      audit: { onFailure: 'degrade' },
     },
     source: 'gateway.ts:9',
     ...changes,

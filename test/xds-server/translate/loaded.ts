@@ -15,6 +15,7 @@ export async function snapshotOf(folder: string): Promise<Snapshot> {
   return translate(loaded.definitions, certificates, {
     problemBase: DEFAULT_PROBLEM_BASE,
     caFile: '/etc/ssl/certs/ca-certificates.crt',
+    accessLog: '/dev/null',
   })
 }
 

@@ -4,6 +4,8 @@ import type { AnyMessage, MessageName } from '../../../protos/any.ts'
 export interface Edge {
   /** Whether clients speak TLS to this listener. */
   readonly tls: boolean
+  /** Headers that a route of the listener has recorded, besides those of every request (AU-6). */
+  readonly auditedHeaders: readonly string[]
 }
 
 /** One HTTP filter of the edge; each sibling file exports one, `index.ts` orders them. */

@@ -1,4 +1,4 @@
-import { all, defineGateway, del, get, http, https, jwt, open, post } from '../../../../policies/define.ts'
+import { all, defineGateway, del, get, http, https, jwt, open, post, put } from '../../../../policies/define.ts'
 
 /** Everything a definition can say that changes what Envoy does. */
 export default defineGateway({
@@ -18,11 +18,16 @@ export default defineGateway({
   },
   target: 'named',
   routes: {
-    'list items': get('/items'),
+    'list items': get('/items', { audit: { query: ['page'], headers: ['accept-encoding', 'x-till'] } }),
     'show item': get('/items/{id}'),
     'drop item': del('/items/{id}', { target: 'literal', retries: { attempts: 0, on: ['connect-failure'] } }),
     'show favourite': get('/items/favourite', { target: 'six' }),
-    pay: post('/payments', { target: { paid: 'secure', trial: 'sandbox' }, timeout: '30s' }),
+    pay: post('/payments', {
+      target: { paid: 'secure', trial: 'sandbox' },
+      timeout: '30s',
+      audit: { headers: ['x-till'], body: { maxBytes: 4_096, mask: ['iban'] } },
+    }),
+    'upload receipt': put('/payments/{id}/receipt', { target: 'named', audit: { body: { maxBytes: 65_536 } } }),
     reports: get('/reports/{year}/*', {
       timeout: '500ms',
       retries: { attempts: 2, on: ['gateway-error', 'connect-failure'], perTryTimeout: '200ms' },
