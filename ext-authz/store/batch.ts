@@ -27,8 +27,29 @@ export interface Leaf {
   readonly hash: Buffer
 }
 
+/**
+ * What a root vouches for: the halves that one batch wrote, or a month that retention drops (its
+ * `leaves` are a {@link DroppedMonth}).
+ */
+export const ROOT_KINDS = ['batch', 'dropped'] as const
+export type RootKind = (typeof ROOT_KINDS)[number]
+
+/**
+ * UTF-8 JSON in the `leaves` of a `dropped` root, written before the drop: what is gone, so that `audit verify` does
+ * not miss it.
+ */
+export interface DroppedMonth {
+  /** `2026-08`, UTC. */
+  readonly month: string
+  /** How many rows, of all nodes. */
+  readonly rows: number
+  /** Hex SHA-256 over keys and hashes of its rows in order, as `sallyport.digest_gateway_audit_month` makes it. */
+  readonly digest: string
+}
+
 /** Signed root over the leaves of one batch, chained to the one before (design.md §7, "Tamper evidence"). */
 export interface BatchRoot {
+  readonly kind: RootKind
   readonly node: string
   /** 1, 2, 3 … per node, without gaps. */
   readonly number: number
@@ -36,8 +57,9 @@ export interface BatchRoot {
   readonly made_at: number
   /** Root of the batch before; 32 zero bytes for the first. */
   readonly previous: Buffer
-  /** Wire form of all leaves, see ext-authz/audit/roots.ts. */
+  /** Wire form of all leaves, see ext-authz/audit/roots.ts; of kind `dropped` the JSON of a {@link DroppedMonth}. */
   readonly leaves: Buffer
+  /** 0 of kind `dropped`. */
   readonly leaf_count: number
   readonly root: Buffer
   /** Ed25519. */
