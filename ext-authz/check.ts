@@ -1,91 +1,98 @@
 import type { Logger } from 'pino'
 import { alarm } from './alarm.ts'
-import { denyResponse, type ProblemStyle, passResponse } from './check-response.ts'
+import { type AnswerOptions, answering, type Inquiry } from './answer.ts'
+import { READ_PASSED } from './audit/audited-policy.ts'
+import { stageText } from './audit/stage-text.ts'
+import { passResponse } from './check-response.ts'
 import { decide, type Outcome, type Surroundings } from './decide.ts'
 import type { KeySets } from './identity/key-sets.ts'
 import { LivePolicies } from './live-policy.ts'
 import type { Memo } from './memo.ts'
-import type { CheckMetrics } from './metrics.ts'
-import { type CheckParts, type Request, readRequest } from './request.ts'
-import { type Deny, deny, outage } from './verdict.ts'
+import { type CheckParts, readRequest } from './request.ts'
+import { because, type Deny, deny, outage } from './verdict.ts'
 
 /** What the Check method is built from. */
-export interface CheckOptions {
+export interface CheckOptions extends AnswerOptions {
   readonly keys: KeySets
   readonly memo: Memo
-  readonly metrics: CheckMetrics
-  readonly log: Logger
-  /** Epoch ms. */
-  readonly now: () => number
-  /** `CheckResponse` as wire bytes. */
-  readonly encode: (response: ReturnType<typeof passResponse> | ReturnType<typeof denyResponse>) => Buffer
-  readonly style: ProblemStyle
   /** Development only: problems of our own faults carry the exception and its stack (RT-7). */
   readonly showFaults: boolean
 }
 
+/** What judging a Check needs besides the Check. */
+interface Bench {
+  readonly options: CheckOptions
+  readonly around: Surroundings
+  readonly alarms: ReturnType<typeof alarmsOf>
+}
+
 /**
- * `envoy.service.auth.v3.Authorization/Check` as a function of the decoded request: read, decide, answer. It answers at once where
- * nothing must be waited for. A refusal is a denied response, a fault of ours a 500 problem; only encoding can throw.
+ * `envoy.service.auth.v3.Authorization/Check` as a function of the decoded request: read, decide, record, answer. A refusal is a
+ * denied response, a fault of ours a 500 problem; only encoding can fail. `arrived` is when the Check came, by `performance.now()`.
  */
-export function createCheck(options: CheckOptions): (check: CheckParts) => Buffer | Promise<Buffer> {
+export function createCheck(options: CheckOptions): (check: CheckParts, arrived?: number) => Promise<Buffer> {
   const policies = new LivePolicies()
-  const around: Surroundings = { ...options, encodePass: (pass) => options.encode(passResponse(pass)) }
-  const alarms = alarmsOf(options)
-  return function check(parts) {
-    const started = performance.now()
+  const encodePass: Surroundings['encodePass'] = (pass) => options.encode(passResponse(pass)).toString('latin1')
+  const bench: Bench = { options, around: { ...options, encodePass }, alarms: alarmsOf(options) }
+  const answer = answering(options)
+  return function check(parts, arrived = performance.now()) {
     const request = readRequest(parts)
-    const outcome = outcomeOf(request, policies, around, options, alarms)
-    if (!(outcome instanceof Promise)) return answer(outcome, request, started, options)
-    return outcome
-      .catch((error: unknown) => fault(error, request, options, alarms))
-      .then((late) => answer(late, request, started, options))
+    const live = policies.of(request.policyText)
+    const trail = { stages: '', known: undefined, target: undefined, identifyMs: undefined }
+    const inquiry: Inquiry = { request, live, trail, arrived, read: performance.now() }
+    const outcome = judged(inquiry, bench)
+    if (!(outcome instanceof Promise)) return answer(outcome, inquiry)
+    return outcome.catch((error: unknown) => fault(error, inquiry, bench)).then((late) => answer(late, inquiry))
   }
 }
 
-function outcomeOf(
-  request: Request,
-  policies: LivePolicies,
-  around: Surroundings,
-  options: CheckOptions,
-  alarms: Alarms,
-): Outcome | Promise<Outcome> {
-  if (request.fault !== undefined) return request.fault
-  const live = policies.of(request.policyText)
-  if (live === undefined || !live.matchesPath(request.path)) return withoutPolicy(request, options, alarms)
+function judged(inquiry: Inquiry, bench: Bench): Outcome | Promise<Outcome> {
+  const { request, live, trail } = inquiry
+  if (request.fault !== undefined) {
+    trail.stages = stageText('read', request.fault)
+    return request.fault
+  }
+  if (live === undefined || !live.matchesPath(request.path)) return withoutPolicy(inquiry, bench)
+  trail.stages = live.audited.opening
   try {
-    return decide(request, live, around)
+    return decide(request, live, bench.around, trail)
   } catch (error) {
-    return fault(error, request, options, alarms)
+    return fault(error, inquiry, bench)
   }
-}
-
-function answer(outcome: Outcome, request: Request, started: number, { metrics, encode, style }: CheckOptions): Buffer {
-  const pass = Buffer.isBuffer(outcome)
-  metrics.observe(pass ? 'pass' : outcome.slug, performance.now() - started)
-  return pass ? outcome : encode(denyResponse(outcome, request, style))
 }
 
 /** Nothing says what this route demands, or it says so for another path: closed, and somebody must look (design.md §1.2). */
-function withoutPolicy(request: Request, { metrics }: CheckOptions, alarms: Alarms): Deny {
-  metrics.withoutPolicy.inc()
-  alarms.withoutPolicy({
-    correlationId: request.correlationId,
-    path: request.path,
-    carried: request.policyText !== undefined,
-  })
-  return outage('The gateway has no policy for this route.')
+function withoutPolicy({ request, live, trail }: Inquiry, { options, alarms }: Bench): Deny {
+  const carried = request.policyText !== undefined
+  options.metrics.withoutPolicy.inc()
+  alarms.withoutPolicy({ correlationId: request.correlationId, path: request.path, carried })
+  const facts = { carried, complete: live !== undefined, path: live?.policy.path }
+  const refusal = because(
+    outage('The gateway has no policy for this route.'),
+    facts,
+    'bring xds-server and ext-authz to the same version',
+  )
+  trail.stages = `${READ_PASSED},${stageText('policy', refusal)}`
+  return refusal
 }
 
-function fault(error: unknown, request: Request, { showFaults }: CheckOptions, alarms: Alarms): Deny {
+/** The facts name the exception only: its message may quote what the client sent. */
+function fault(error: unknown, { request, trail }: Inquiry, { options, alarms }: Bench): Deny {
   alarms.fault({ err: error, correlationId: request.correlationId })
-  if (!showFaults || !(error instanceof Error)) return deny('internal-server-error')
-  return deny('internal-server-error', undefined, { exception: error.name, stack: error.stack ?? error.message })
+  const shown =
+    options.showFaults && error instanceof Error
+      ? { exception: error.name, stack: error.stack ?? error.message }
+      : undefined
+  const refusal = because(
+    deny('internal-server-error', undefined, shown),
+    { exception: error instanceof Error ? error.name : typeof error },
+    'mend the gateway: the log of ext-authz has the exception under this correlation id',
+  )
+  trail.stages += `,${stageText('fault', refusal)}`
+  return refusal
 }
 
-type Alarms = ReturnType<typeof alarmsOf>
-
-function alarmsOf({ log, now }: CheckOptions) {
+function alarmsOf({ log, now }: { readonly log: Logger; readonly now: () => number }) {
   return {
     withoutPolicy: alarm<{ correlationId: string; path: string; carried: boolean }>(now, (facts) =>
       log.error(

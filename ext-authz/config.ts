@@ -2,6 +2,15 @@ import { availableParallelism } from 'node:os'
 import { DEFAULT_PROBLEM_BASE } from '../policies/problems.ts'
 import { configure } from '../runtime/config.ts'
 import { integer, LOG_LEVEL, oneOf, port, text, url } from '../runtime/settings.ts'
+import {
+  ACCESS_LOG,
+  NODE_NAME,
+  SEGMENT_BYTES,
+  SEGMENT_SECONDS,
+  SPOOL_DIR,
+  SPOOL_MODE,
+  SPOOL_QUOTA,
+} from './audit/settings.ts'
 import { MAX_TOKENS } from './memo.ts'
 
 const SETTINGS = {
@@ -30,6 +39,13 @@ const SETTINGS = {
     doc: 'development adds exception and stack to the 500s of our own faults; production never does.',
     default: 'production',
   }),
+  node: NODE_NAME,
+  spoolDir: SPOOL_DIR,
+  spoolMode: SPOOL_MODE,
+  spoolQuota: SPOOL_QUOTA,
+  segmentBytes: SEGMENT_BYTES,
+  segmentSeconds: SEGMENT_SECONDS,
+  accessLog: ACCESS_LOG,
   logLevel: LOG_LEVEL,
 } as const
 

@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 import type { RoutePolicy } from '../policies/policy.ts'
 import { PERMISSIONS, type RoleName } from '../policies/roles.ts'
+import { type AuditedPolicy, auditedPolicy } from './audit/audited-policy.ts'
 
 /** Most distinct policy texts kept parsed; a route has one, so this is routes and their recent edits. */
 const MAX_POLICIES = 20_000
@@ -11,11 +12,13 @@ export interface LivePolicy {
   readonly policy: RoutePolicy
   /** Equal for policies that accept the same issuers under the same rules: part of the key of verified tokens. */
   readonly issuersId: number
-  /** Whether the trusted client address is in every list of the policy (ID-13). */
-  readonly allowsAddress: (address: string | undefined) => boolean
+  /** The entry of each list that the trusted client address is in (ID-13); undefined where the address is none. */
+  readonly addressMatches: (address: string | undefined) => readonly (string | undefined)[] | undefined
   /** Whether a path is one this route was made for; Envoy matched it, so `false` means the two disagree. */
   readonly matchesPath: (path: string) => boolean
   readonly permittedRoles: ReadonlySet<RoleName>
+  /** What a record says and shows of a request under this policy. */
+  readonly audited: AuditedPolicy
 }
 
 /** Policies by their text, each parsed once (design.md §3). */
@@ -31,19 +34,20 @@ export class LivePolicies {
     if (known !== undefined) return known
     const policy = parse(text)
     if (policy === undefined) return undefined
-    const live = this.#prepare(policy)
+    const live = this.#prepare(policy, text)
     this.#byText.set(text, live)
     return live
   }
 
-  #prepare(policy: RoutePolicy): LivePolicy {
+  #prepare(policy: RoutePolicy, text: string): LivePolicy {
     const roles: readonly RoleName[] = policy.rbac === undefined ? [] : PERMISSIONS[policy.rbac.permission]
     return Object.freeze({
       policy,
       issuersId: this.#issuersId(policy),
-      allowsAddress: insideEvery(policy.addresses ?? []),
+      addressMatches: matchesOf(policy.addresses ?? []),
       matchesPath: pathMatcher(policy.path),
       permittedRoles: new Set(roles),
+      audited: auditedPolicy(policy, text),
     })
   }
 
@@ -75,6 +79,7 @@ function isComplete(value: unknown): value is RoutePolicy {
     policy.v === 1 &&
     hasNames(policy) &&
     hasIdentity(policy) &&
+    hasAudit(policy) &&
     typeof policy.split === 'boolean' &&
     knownPermission(policy)
   )
@@ -89,18 +94,23 @@ function hasIdentity({ identity }: Partial<RoutePolicy>): boolean {
   return identity?.kind === 'jwt' && Array.isArray(identity.issuers) && identity.issuers.length > 0
 }
 
+function hasAudit({ audit }: Partial<RoutePolicy>): boolean {
+  return audit?.onFailure === 'deny' || audit?.onFailure === 'degrade'
+}
+
 function knownPermission({ rbac }: Partial<RoutePolicy>): boolean {
   return rbac === undefined || Object.hasOwn(PERMISSIONS, rbac.permission)
 }
 
-function insideEvery(lists: readonly (readonly string[])[]): (address: string | undefined) => boolean {
-  if (lists.length === 0) return () => true
-  const compiled = lists.map((cidrs) => cidrs.map((cidr) => ipaddr.parseCIDR(cidr)))
+function matchesOf(lists: readonly (readonly string[])[]): LivePolicy['addressMatches'] {
+  const compiled = lists.map((cidrs) => cidrs.map((cidr) => ({ cidr, range: ipaddr.parseCIDR(cidr) })))
   return (address) => {
-    if (address === undefined || !ipaddr.isValid(address)) return false
+    if (address === undefined || !ipaddr.isValid(address)) return undefined
     // IPv4-mapped IPv6 (::ffff:10.0.0.1) is judged as the IPv4 address it is.
     const client = ipaddr.process(address)
-    return compiled.every((list) => list.some(([net, bits]) => net.kind() === client.kind() && client.match(net, bits)))
+    const holds = ([net, bits]: ReturnType<typeof ipaddr.parseCIDR>) =>
+      net.kind() === client.kind() && client.match(net, bits)
+    return compiled.map((list) => list.find(({ range }) => holds(range))?.cidr)
   }
 }
 

@@ -1,14 +1,18 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { identityText, verifiedText } from './audit/known-caller.ts'
 import type { Identity } from './identity/identity.ts'
 import type { KeySet } from './identity/key-set.ts'
 import type { Verified, VerifiedToken } from './identity/verify.ts'
 import type { LivePolicy } from './live-policy.ts'
+import type { TargetName } from './verdict.ts'
 
 /** Most verified tokens a worker remembers (ID-8): ten thousand callers, and room for those who come once. 2 KB each. */
 export const MAX_TOKENS = 12_000
 /** Most policies whose consent is remembered for one token. */
 const MAX_CONSENTS = 32
+/** Most texts of stages that are shared between tokens: callers with equal roles and scopes have equal ones. */
+const MAX_TEXTS = 4096
 
 /** A verified token: who it is, under which generation of keys, and which policies it has satisfied. */
 export interface KnownToken {
@@ -18,8 +22,22 @@ export interface KnownToken {
   readonly generation: number
   /** Epoch ms after which nothing here may be used. */
   readonly validUntil: number
-  /** The encoded answer per policy, one character a byte; only of requests that passed every caller stage. */
-  readonly consents: Map<LivePolicy, string>
+  /** Of requests that passed every caller stage, the newest last; a list, because most callers use few routes. */
+  readonly consents: Consent[]
+  /** For records: {@link identityText}. */
+  readonly identityText: string
+  /** For records: {@link verifiedText}, shared by all tokens of one key. */
+  readonly verifiedText: string
+}
+
+/** That a token satisfied every caller stage of a policy. */
+export interface Consent {
+  readonly live: LivePolicy
+  /** The encoded answer, one character a byte: a buffer costs 300 bytes beside its own, and may keep a slab of 8 KiB alive. */
+  readonly answer: string
+  /** JSON text of the caller stages and the target, for the record. */
+  readonly stages: string
+  readonly target: TargetName | undefined
 }
 
 /**
@@ -29,6 +47,7 @@ export interface KnownToken {
 export class Memo {
   readonly #known: LRUCache<string, KnownToken> | undefined
   readonly #verifying = new Map<string, Promise<Verified>>()
+  readonly #texts = new Map<string, string>()
 
   /** `max` 0 remembers nothing: every request verifies its token again. */
   constructor(max = MAX_TOKENS) {
@@ -56,22 +75,38 @@ export class Memo {
     const trialEnd = identity.trial ? (identity.trialExpiresAt ?? expiry) : expiry
     // A trial that has ended already changes no more: until the token ends, the refusal stands.
     const validUntil = trialEnd > now ? Math.min(expiry, trialEnd) : expiry
-    const known: KnownToken = { kind: 'known', identity, keys, generation, validUntil, consents: new Map() }
+    const known: KnownToken = {
+      kind: 'known',
+      identity,
+      keys,
+      generation,
+      validUntil,
+      consents: [],
+      identityText: identityText(identity),
+      verifiedText: this.#shared(verifiedText(verified.verification)),
+    }
     this.#known?.set(key, known)
     return known
   }
 
   /** Remembers that a token satisfied every caller stage of a policy, with the answer to give. */
-  consent(known: KnownToken, live: LivePolicy, answer: Buffer): void {
-    if (known.consents.size >= MAX_CONSENTS) known.consents.clear()
-    // As text: a buffer costs 300 bytes beside its own, and an encoder's is part of a slab of 8 KiB that it would keep alive.
-    known.consents.set(live, answer.toString('latin1'))
+  consent(known: KnownToken, { live, answer, stages, target }: Consent): void {
+    if (known.consents.length >= MAX_CONSENTS) known.consents.length = 0
+    known.consents.push({ live, answer, stages: this.#shared(stages), target })
   }
 
-  /** The answer remembered by {@link consent}. */
-  consented(known: KnownToken, live: LivePolicy): Buffer | undefined {
-    const answer = known.consents.get(live)
-    return answer === undefined ? undefined : Buffer.from(answer, 'latin1')
+  /** What {@link consent} remembered. */
+  consented(known: KnownToken, live: LivePolicy): Consent | undefined {
+    for (const consent of known.consents) if (consent.live === live) return consent
+    return undefined
+  }
+
+  #shared(text: string): string {
+    const shared = this.#texts.get(text)
+    if (shared !== undefined) return shared
+    if (this.#texts.size >= MAX_TEXTS) this.#texts.clear()
+    this.#texts.set(text, text)
+    return text
   }
 
   /** Joins a verification of the same token that is under way, or starts it. */

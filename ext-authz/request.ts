@@ -1,17 +1,30 @@
 import { POLICY_KEY } from '../policies/policy.ts'
-import { type Deny, deny } from './verdict.ts'
+import type { ReceivedBody } from './audit/audited-body.ts'
+import { capped } from './audit/text.ts'
+import { because, type Deny, deny, type Facts } from './verdict.ts'
 
 /** What one Check asks, read once (design.md §3, "read"). */
 export interface Request {
   readonly method: string
   /** Without the query, as Envoy normalised and matched it. */
   readonly path: string
+  /** What follows the `?`, as it was sent; undefined where there is none. */
+  readonly query: string | undefined
+  readonly host: string
   readonly authorization: string | undefined
   /** From `x-envoy-external-address`, which Envoy sets from the number of trusted hops; a Check's own source is only the TCP peer. */
   readonly clientAddress: string | undefined
   /** Envoy's `x-request-id`; the client's own was removed early. */
   readonly requestId: string
   readonly correlationId: string
+  /** The client's own request id, where it sent one (RT-8). */
+  readonly causationId: string | undefined
+  /** When Envoy got the request, epoch µs; the same in a retried Check. Undefined where the Check does not say. */
+  readonly at: number | undefined
+  /** Every header of the Check, credentials included; only {@link headersText} may show them. */
+  readonly headers: readonly RawHeader[]
+  /** Only where the route has its body recorded. */
+  readonly body: ReceivedBody | undefined
   /** The route's complete policy, as text. */
   readonly policyText: string | undefined
   /** Why the request is refused before anything else looks at it. */
@@ -22,15 +35,28 @@ export interface Request {
 export interface CheckParts {
   readonly attributes?: {
     readonly request?: {
-      readonly http?: {
-        readonly method?: string
-        readonly path?: string
-        readonly host?: string
-        readonly header_map?: { readonly headers?: readonly RawHeader[] } | null
-      } | null
+      readonly time?: { readonly seconds?: number | string | Long; readonly nanos?: number } | null
+      readonly http?: HttpParts | null
     } | null
     readonly context_extensions?: Readonly<Record<string, string>>
   } | null
+}
+
+/** The parts of the HTTP request itself. */
+interface HttpParts {
+  readonly method?: string
+  readonly path?: string
+  readonly host?: string
+  readonly header_map?: { readonly headers?: readonly RawHeader[] } | null
+  /** Bytes of the body so far; -1 where Envoy does not know. */
+  readonly size?: number | string | Long
+  readonly body?: string
+  readonly raw_body?: Uint8Array | Buffer | string
+}
+
+/** How protobufjs may give a 64-bit number; ours come as text. */
+interface Long {
+  toString(): string
 }
 
 /** A header as Envoy sent it: one of the two values, never both. */
@@ -60,6 +86,10 @@ interface Fields {
   clientAddress: string | undefined
 }
 
+/** Set by Envoy where it sends a body: whether it is only the beginning of one. */
+const PARTIAL_BODY = 'x-envoy-auth-partial-body'
+const CAUSATION_ID = 'x-causation-id'
+
 const FIELDS: ReadonlyMap<string, keyof Fields> = new Map([
   ['authorization', 'authorization'],
   ['content-type', 'contentType'],
@@ -72,23 +102,33 @@ const FIELDS: ReadonlyMap<string, keyof Fields> = new Map([
 
 /** Reads a Check. A `fault` is what Envoy lets through and two parsers could understand in two ways (facts/envoy.md §14). */
 export function readRequest(check: CheckParts): Request {
-  const http = check.attributes?.request?.http
+  const request = check.attributes?.request
+  const http = request?.http ?? NO_HTTP
+  const headers = http.header_map?.headers ?? []
   const fields: Fields = { ...NO_FIELDS }
-  const repeated = readHeaders(http?.header_map?.headers ?? [], fields)
-  const method = http?.method ?? ''
-  const path = withoutQuery(http?.path ?? '')
-  const doubled = repeated ?? (isList(fields.contentType) ? 'content-type' : undefined)
+  const repeated = readHeaders(headers, fields)
+  const { method = '', path: target = '', host = '' } = http
+  const mark = target.indexOf('?')
+  const path = mark === -1 ? target : target.slice(0, mark)
   return {
     method,
     path,
+    query: mark === -1 ? undefined : target.slice(mark + 1),
+    host,
     authorization: fields.authorization,
     clientAddress: fields.clientAddress,
     requestId: fields.requestId ?? '',
     correlationId: fields.correlationId ?? '',
+    causationId: firstOf(headers, CAUSATION_ID),
+    at: microseconds(request?.time),
+    headers,
+    body: bodyOf(http, headers),
     policyText: check.attributes?.context_extensions?.[POLICY_KEY],
-    fault: doubled === undefined ? faultOf(method, path, http?.host ?? '') : twice(doubled),
+    fault: repeated === undefined ? faultOf(method, path, host) : twice(repeated),
   }
 }
+
+const NO_HTTP: HttpParts = {}
 
 const NO_FIELDS: Readonly<Fields> = {
   authorization: undefined,
@@ -103,19 +143,48 @@ const NO_FIELDS: Readonly<Fields> = {
 /** Fills `fields`; returns the name of a header that came twice. */
 function readHeaders(headers: readonly RawHeader[], fields: Fields): string | undefined {
   let repeated: string | undefined
-  for (const { key = '', value, raw_value } of headers) {
-    const field = FIELDS.get(key)
+  for (const header of headers) {
+    const field = FIELDS.get(header.key ?? '')
     if (field === undefined) continue
-    if (fields[field] !== undefined) repeated = key
-    fields[field] = textOf(raw_value, value)
+    if (fields[field] !== undefined) repeated = header.key
+    fields[field] = headerText(header)
   }
-  return repeated
+  return repeated ?? (isList(fields.contentType) ? 'content-type' : undefined)
 }
 
 /** `encode_raw_headers` fills `raw_value`; latin1 keeps every byte apart, so a non-ASCII byte fails the strict shapes later. */
-function textOf(raw: RawHeader['raw_value'], value: string | undefined): string {
+export function headerText({ raw_value: raw, value }: RawHeader): string {
   if (raw === undefined || raw.length === 0) return value ?? ''
-  return typeof raw === 'string' ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
+  return typeof raw === 'string' ? raw : bufferOf(raw).toString('latin1')
+}
+
+/** A header that decides nothing may come twice: the first that says something. */
+function firstOf(headers: readonly RawHeader[], name: string): string | undefined {
+  for (const header of headers) {
+    if (header.key !== name) continue
+    const text = headerText(header)
+    if (text !== '') return text
+  }
+  return undefined
+}
+
+/** The Timestamp of a Check as whole epoch µs, rounded as `%START_TIME%` is: down. */
+function microseconds(time: { seconds?: unknown; nanos?: number } | null | undefined): number | undefined {
+  if (time === undefined || time === null) return undefined
+  const at = Number(time.seconds ?? 0) * 1_000_000 + Math.floor((time.nanos ?? 0) / 1000)
+  return Number.isSafeInteger(at) ? at : undefined
+}
+
+function bodyOf(http: HttpParts, headers: readonly RawHeader[]): ReceivedBody | undefined {
+  const { body = '', raw_body: raw = '' } = http
+  const sent = raw.length > 0 ? raw : body
+  if (sent.length === 0) return undefined
+  const bytes = typeof sent === 'string' ? Buffer.from(sent) : bufferOf(sent)
+  return { bytes, size: Number(http.size ?? -1), partial: firstOf(headers, PARTIAL_BODY) === 'true' }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** Envoy joins two Content-Type headers with a comma before it asks; outside quotes a media type has none (RFC 9110 §8.3). */
@@ -124,28 +193,52 @@ function isList(contentType: string | undefined): boolean {
 }
 
 function twice(header: string): Deny {
-  return deny('bad-request', `The header ${header === ':authority' ? 'host' : header} was sent more than once.`)
+  const name = header === ':authority' ? 'host' : header
+  return refused(`The header ${name} was sent more than once.`, { header: name }, `send ${name} once`)
 }
 
-function withoutQuery(path: string): string {
-  const query = path.indexOf('?')
-  return query === -1 ? path : path.slice(0, query)
+/** Longest text of a request among the facts of a refusal. */
+const MAX_FACT = 200
+
+function refused(detail: string, facts: Facts, remedy: string): Deny {
+  return because(deny('bad-request', detail), facts, remedy)
 }
 
 function faultOf(method: string, path: string, host: string): Deny | undefined {
-  if (!METHODS.has(method)) return deny('method-not-allowed')
-  if (host.length > MAX_HOST || !HOST.test(host)) return deny('bad-request', 'The Host header is not a host name.')
+  if (!METHODS.has(method)) {
+    const facts = { method: capped(method, MAX_FACT), accepted: [...METHODS] }
+    return because(deny('method-not-allowed'), facts, `use one of ${facts.accepted.join(', ')}`)
+  }
+  if (host.length > MAX_HOST || !HOST.test(host)) {
+    const facts = { host: capped(host, MAX_FACT), characters: host.length }
+    return refused('The Host header is not a host name.', facts, 'send a host name or an address, and a port at most')
+  }
   return PLAIN_PATH.test(path) ? undefined : pathFault(path)
 }
 
 function pathFault(path: string): Deny | undefined {
-  if (!ESCAPED_PATH.test(path)) return deny('bad-request', 'The path has a character that is not allowed here.')
-  if (UNSAFE_ESCAPE.test(path)) return deny('bad-request', 'The path has an escape that is not allowed here.')
+  if (!ESCAPED_PATH.test(path)) {
+    const facts = { character: firstOther(path) }
+    return refused('The path has a character that is not allowed here.', facts, 'escape or leave out the character')
+  }
+  const unsafe = UNSAFE_ESCAPE.exec(path)
+  if (unsafe !== null) {
+    const remedy = 'leave the escape out: upstreams decode it in different ways'
+    return refused('The path has an escape that is not allowed here.', { escape: unsafe[0] }, remedy)
+  }
   try {
     decodeURIComponent(path)
     return undefined
   } catch {
     // Overlong forms and stray bytes, which upstreams decode in different ways.
-    return deny('bad-request', 'The path has an escape that is not UTF-8.')
+    return refused('The path has an escape that is not UTF-8.', {}, 'escape the UTF-8 form of the text')
   }
+}
+
+const PLAIN_CHARACTERS = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,=:@/]|%[0-9A-Fa-f]{2})*/
+
+/** The first character that a path may not have; where the path does not begin with `/`, its first. */
+function firstOther(path: string): string {
+  const plain = PLAIN_CHARACTERS.exec(path)?.[0] ?? ''
+  return path.slice(plain.length, plain.length + 1)
 }

@@ -12,12 +12,19 @@ const NOT_SERVING = Buffer.from([0x08, 2])
 export function serveChecks(options: {
   readonly socket: string
   readonly health: Health
-  readonly check: (request: CheckParts) => Buffer | Promise<Buffer>
+  /** `arrived` by `performance.now()`. */
+  readonly check: (request: CheckParts, arrived: number) => Buffer | Promise<Buffer>
 }): Promise<GrpcServer> {
   const { check, health } = options
   const reader = new CheckReader()
   const methods = new Map<string, UnaryMethod>([
-    [`/${SERVICE}/Check`, (message) => check(reader.read(message))],
+    [
+      `/${SERVICE}/Check`,
+      (message) => {
+        const arrived = performance.now()
+        return check(reader.read(message), arrived)
+      },
+    ],
     ['/grpc.health.v1.Health/Check', (message) => healthOf(message, health)],
   ])
   return serveGrpc(options.socket, methods)

@@ -15,6 +15,16 @@ export interface Pass {
   readonly rbac: boolean
 }
 
+/** What a stage read and compared, as it is recorded: no credentials, every text capped (OB-8). */
+export type Facts = Readonly<Record<string, unknown>>
+
+/** Why a stage refused, for people of the operator: recorded, never sent to clients (OB-8). */
+export interface Why {
+  readonly facts: Facts
+  /** The nearest change that would have let the request pass. */
+  readonly remedy: string
+}
+
 /** The request ends here, with this problem (RT-7). A refusal is a value; an exception is a bug or an outage (design.md §1.4). */
 export interface Deny {
   readonly kind: 'deny'
@@ -25,6 +35,18 @@ export interface Deny {
   readonly facts?: Readonly<Record<string, string | number | readonly string[]>>
   /** Seconds for `Retry-After`; on outages. */
   readonly retryAfter?: number
+  readonly why?: Why
+}
+
+/** What a stage says: it has nothing against the request, the route does not ask for it (`skip`), or it refuses. */
+export type Finding = { readonly kind: 'pass' | 'skip'; readonly facts?: Facts } | Deny
+
+/** The route does not ask for what a stage looks at. */
+export const SKIPPED: Finding = Object.freeze({ kind: 'skip' })
+
+/** The same refusal with its reasons for the operator. */
+export function because(denial: Deny, facts: Facts, remedy: string): Deny {
+  return { ...denial, why: { facts, remedy } }
 }
 
 /** A refusal with the problem's own sentence or a more exact one. */

@@ -55,7 +55,7 @@ export interface Decision {
 
 /** One stage's verdict and the facts that decided (OB-8). Never sent to clients. */
 export interface StageVerdict {
-  /** `read`, `policy`, `address`, `identify`, `trial`, `scopes`, `rbac`, `target`. */
+  /** `read`, `policy`, `address`, `identify`, `trial`, `scopes`, `rbac`, `target`; `fault` where an exception of ours ended it. */
   readonly stage: string
   readonly verdict: 'pass' | 'deny' | 'skip'
   /** What was read and compared; no credentials. */

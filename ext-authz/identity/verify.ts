@@ -9,11 +9,13 @@ import {
   type ProtectedHeaderParameters,
 } from 'jose'
 import type { IssuerPolicy } from '../../policies/policy.ts'
-import { type Deny, deny, outage } from '../verdict.ts'
+import type { Verification } from '../audit/known-caller.ts'
+import type { Deny } from '../verdict.ts'
 import { ClaimError, identityOf } from './claims.ts'
 import type { Identity } from './identity.ts'
 import type { KeySet } from './key-set.ts'
 import type { KeySets } from './key-sets.ts'
+import { notJwt, refusalOf, strangeIssuer, type TokenParts, withoutKey } from './token-refusals.ts'
 
 const MAX_KID = 256
 const MAX_DEPTH = 20
@@ -35,6 +37,7 @@ export interface VerifiedToken {
   readonly keys: KeySet
   /** `keys.generation` when the signature was checked. */
   readonly generation: number
+  readonly verification: Verification
 }
 
 /** A verified token, or why it is refused (ID-1…ID-5). */
@@ -48,29 +51,27 @@ export async function verifyToken(
   now: number,
 ): Promise<Verified> {
   const parts = unverified(token)
-  if (parts === undefined) return deny('invalid-token', 'The token is not a JWT.')
+  if (parts === undefined) return notJwt()
   const issuer = issuers.find((candidate) => candidate.issuer === parts.payload.iss)
-  if (issuer === undefined) return deny('invalid-token', 'The token is from an issuer this route does not accept.')
+  if (issuer === undefined) return strangeIssuer(parts, issuers)
   const set = sets.of(issuer)
-  const answer = await set.keyFor(parts.header.kid)
-  if (answer.at !== 'known') {
-    return answer.at === 'unavailable'
-      ? outage('The issuer of the token cannot be asked for its keys now.')
-      : deny('invalid-token', 'The token is signed with a key its issuer does not have.')
-  }
+  const { kid, alg = '' } = parts.header
+  const answer = await set.keyFor(kid)
+  if (answer.at !== 'known') return withoutKey(parts, issuer, answer.at === 'unavailable')
   const { generation } = set
   try {
     const payload = await signedPayload(token, answer.find, optionsFor(issuer, now))
     const identity = identityFrom(payload, issuer, now)
     const expiresAt = identity.expiresAt + issuer.clockToleranceSeconds * 1000
-    return { kind: 'verified', identity, expiresAt, keys: set, generation }
+    const verification = { issuerName: issuer.name, issuer: issuer.issuer, kid, algorithm: alg }
+    return { kind: 'verified', identity, expiresAt, keys: set, generation, verification }
   } catch (error) {
-    return refusal(error)
+    return refusalOf(error, parts, issuer, now)
   }
 }
 
 /** Header and payload as they claim to be, only to pick issuer and key; undefined where they are no JWT of ours. */
-function unverified(token: string): { header: ProtectedHeaderParameters; payload: JWTPayload } | undefined {
+function unverified(token: string): TokenParts | undefined {
   if (!CANONICAL.test(token)) return undefined
   try {
     const header = decodeProtectedHeader(token)
@@ -139,19 +140,4 @@ function identityFrom(payload: JWTPayload, issuer: IssuerPolicy, now: number): I
 function wholeSeconds(claim: string, value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value
   throw new ClaimError(claim, 'must be a whole number of seconds since 1970')
-}
-
-function refusal(error: unknown): Deny {
-  if (error instanceof ClaimError) {
-    return deny('invalid-token', `The token was refused: ${error.message}.`, { claim: error.claim })
-  }
-  if (error instanceof errors.JWTExpired) return deny('token-expired')
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    const rule = error.reason === 'missing' ? 'is missing' : 'is not acceptable'
-    return deny('invalid-token', `The token was refused: claim "${error.claim}" ${rule}.`, { claim: error.claim })
-  }
-  // Every other jose error is a token that is not what it says it is; anything else is a bug and must surface as one.
-  if (error instanceof errors.JOSEError) return deny('invalid-token')
-  if (error instanceof TypeError) return deny('invalid-token')
-  throw error
 }

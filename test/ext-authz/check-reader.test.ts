@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CheckReader } from '../../ext-authz/check-reader.ts'
-import { readRequest } from '../../ext-authz/request.ts'
+import { type CheckParts, headerText, readRequest } from '../../ext-authz/request.ts'
 import { POLICY_KEY } from '../../policies/policy.ts'
 import { decode, encode } from '../../protos/auth.ts'
 import type { CheckRequest } from '../../protos/gen/envoy/service/auth/v3/CheckRequest.ts'
@@ -9,20 +9,22 @@ import type { CheckRequest } from '../../protos/gen/envoy/service/auth/v3/CheckR
 const NAME = 'envoy.service.auth.v3.CheckRequest'
 
 /** A Check as Envoy sends it, with parts around those that are read. */
-function message(policy: string, more: { path?: string; headers?: [string, Buffer][] } = {}): CheckRequest {
+function message(policy: string, more: More = {}): CheckRequest {
   const { path = '/agents', headers = [['authorization', Buffer.from('Bearer a.b.c')]] } = more
+  const { body, size = '-1', time = { seconds: '1763721000', nanos: 5 } } = more
   return {
     attributes: {
       source: { address: { socket_address: { address: '192.0.2.7', port_value: 40_000 } } },
       request: {
-        time: { seconds: '1763721000', nanos: 5 },
+        time,
         http: {
           id: '12345678901234567890',
           method: 'GET',
           path,
           host: 'api.example.com',
           scheme: 'http',
-          size: '-1',
+          size,
+          ...(body === undefined ? {} : { raw_body: body }),
           protocol: 'HTTP/1.1',
           header_map: { headers: headers.map(([key, raw_value]) => ({ key, raw_value })) },
         },
@@ -32,16 +34,77 @@ function message(policy: string, more: { path?: string; headers?: [string, Buffe
   }
 }
 
+interface More {
+  readonly path?: string
+  readonly headers?: [string, Buffer][]
+  readonly body?: Buffer
+  readonly size?: string
+  readonly time?: { readonly seconds: string; readonly nanos: number } | null | undefined
+}
+
+/** What is read of a Check, headers and body as text: one of the two readers gives bytes where the other gives text. */
+function read(parts: CheckParts) {
+  const { headers, body, ...rest } = readRequest(parts)
+  return {
+    ...rest,
+    headers: headers.map((header) => [header.key, headerText(header)]),
+    body: body === undefined ? undefined : { ...body, bytes: body.bytes.toString('hex') },
+  }
+}
+
 test('the reader and a full decode of the same bytes give the same request', () => {
   const reader = new CheckReader()
-  const name = fc.constantFrom('authorization', 'content-type', ':authority', 'x-request-id', 'user-agent', 'cookie')
-  const headers = fc.array(fc.tuple(name, fc.uint8Array({ maxLength: 300 }).map(Buffer.from)), { maxLength: 8 })
+  const name: fc.Arbitrary<string> = fc.constantFrom(
+    'authorization',
+    'content-type',
+    ':authority',
+    'x-request-id',
+    'user-agent',
+    'cookie',
+  )
+  const partial = fc.constant<[string, Buffer]>(['x-envoy-auth-partial-body', Buffer.from('true')])
+  const header = fc.tuple(name, fc.uint8Array({ maxLength: 300 }).map(Buffer.from))
+  const more: fc.Arbitrary<More> = fc.record({
+    path: fc.string({ unit: 'binary' }),
+    headers: fc.array(fc.oneof(header, partial), { maxLength: 8 }),
+    body: fc.uint8Array({ maxLength: 300 }).map(Buffer.from),
+    size: fc.integer({ min: -1, max: 2 ** 31 }).map(String),
+    time: fc.option(
+      fc.record({
+        seconds: fc.integer({ min: 0, max: 4e9 }).map(String),
+        nanos: fc.integer({ min: 0, max: 999_999_999 }),
+      }),
+    ),
+  })
   fc.assert(
-    fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }), headers, (policy, path, list) => {
-      const bytes = encode(NAME, message(policy, { path, headers: list }))
-      expect(readRequest(reader.read(bytes))).toEqual(readRequest(decode(NAME, bytes)))
+    fc.property(fc.string({ unit: 'grapheme' }), more, (policy, rest) => {
+      const bytes = encode(NAME, message(policy, rest))
+      expect(read(reader.read(bytes))).toEqual(read(decode(NAME, bytes)))
     }),
   )
+})
+
+test('AU-1 the time of a request is that of Envoy’s log: whole microseconds, rounded down', () => {
+  const at = (time: More['time']) =>
+    readRequest(new CheckReader().read(encode(NAME, message('{}', { time: time ?? null })))).at
+  expect(at({ seconds: '1763721000', nanos: 123_456_999 })).toBe(1_763_721_000_123_456)
+  expect(at({ seconds: '1763721000', nanos: 0 })).toBe(1_763_721_000_000_000)
+  expect(at(null)).toBeUndefined()
+})
+
+test('one Check leaves nothing behind for the next: no time, body, size or header', () => {
+  const reader = new CheckReader()
+  reader.read(encode(NAME, message('{}', { body: Buffer.from('{}'), size: '2' })))
+  const { at, body, headers } = readRequest(reader.read(encode(NAME, message('{}', { headers: [], time: null }))))
+  expect({ at, body, headers }).toEqual({ at: undefined, body: undefined, headers: [] })
+})
+
+test('bytes of a path that are no UTF-8 stay visible, and the path is refused', () => {
+  const bytes = encode(NAME, message('{"v":1}', { path: '/a~~~b' }))
+  bytes.set([0xff, 0xe9, 0x80], bytes.indexOf('~~~'))
+  const request = readRequest(new CheckReader().read(bytes))
+  expect(request.path).toBe('/a\\xff\\xe9\\x80b')
+  expect(request.fault?.slug).toBe('bad-request')
 })
 
 test('an empty Check has no policy, which is refused later', () => {

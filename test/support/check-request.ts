@@ -8,8 +8,9 @@ export function checkRequest(options: {
   host?: string
   headers?: readonly (readonly [string, string])[]
   policy?: RoutePolicy | string
+  body?: string | Buffer
 }): CheckParts {
-  const { method = 'GET', path = '/agents', host = 'api.example.com', headers = [], policy } = options
+  const { method = 'GET', path = '/agents', host = 'api.example.com', headers = [], policy, body = '' } = options
   const base: readonly (readonly [string, string])[] = [
     [':authority', host],
     ['x-request-id', '11111111-2222-4333-8444-555555555555'],
@@ -20,8 +21,11 @@ export function checkRequest(options: {
   return {
     attributes: {
       request: {
+        time: { seconds: 1_763_721_000, nanos: 123_456_789 },
         http: {
           method,
+          raw_body: Buffer.from(body),
+          size: Buffer.byteLength(body),
           path,
           host,
           header_map: {
@@ -50,6 +54,7 @@ export function routePolicy(overrides: Partial<RoutePolicy> = {}): RoutePolicy {
     identity: { kind: 'open', reason: 'a test of what comes before identity' },
     split: false,
     upgradeUrl: 'https://example.com/upgrade',
+    audit: { onFailure: 'deny' },
     ...overrides,
   }
 }

@@ -13,7 +13,7 @@ beforeAll(async () => {
   issuer = await TokenIssuer.open()
 })
 afterAll(async () => {
-  bench.close()
+  await bench.close()
   await issuer.close()
 })
 

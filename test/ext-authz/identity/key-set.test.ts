@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportPKCS8, importPKCS8 } from 'jose'
@@ -18,8 +18,9 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-keys-'))
 })
 afterEach(async () => {
-  for (const bench of open.splice(0)) bench.close()
+  for (const bench of open.splice(0)) await bench.close()
   await issuer.close()
+  rmSync(folder, { recursive: true, force: true })
 })
 
 function bench() {

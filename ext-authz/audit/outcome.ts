@@ -1,0 +1,9 @@
+import type { AuditOutcome } from '../store/audit-row.ts'
+import type { Completion } from './completion.ts'
+
+/** What became of a request of which there is no decision, by what Envoy says of it. `completed`: it names one, which was lost. */
+export function outcomeAlone({ upstreamHost, audit, event }: Completion): AuditOutcome {
+  if (event !== undefined) return 'completed'
+  if (audit === 'skipped') return 'skipped'
+  return upstreamHost === undefined ? 'envoy' : 'bypass_suspect'
+}
