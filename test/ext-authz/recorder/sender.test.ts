@@ -1,0 +1,128 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { rowId } from '../../../ext-authz/audit/keys.ts'
+import { NO_ROOT } from '../../../ext-authz/audit/roots.ts'
+import { openSigningKey } from '../../../ext-authz/audit/signing-key.ts'
+import { DeadLetters, LettersFull } from '../../../ext-authz/recorder/dead-letters.ts'
+import type { Entry } from '../../../ext-authz/recorder/entry.ts'
+import { prepare } from '../../../ext-authz/recorder/prepared.ts'
+import { passesByItself, Sender } from '../../../ext-authz/recorder/sender.ts'
+import { NOT_ENCODABLE, RowRefused } from '../../../ext-authz/store/errors.ts'
+import type { AuditWriter } from '../../../ext-authz/store/writer.ts'
+import { BEGINNING, decisionJson, lineJson } from './halves.ts'
+import { MemoryStore, NO_MAINTAINER } from './memory-store.ts'
+
+const NODE = 'node-1'
+const key = (id: string) => ({ timestamp: BEGINNING, id: rowId(NODE, id) })
+const decision = (id: string) => ({ event: `${NODE}.boot.${id}`, json: Buffer.from(decisionJson(id)) })
+const line = (id: string, contentType = 'text/plain') => Buffer.from(lineJson(id, { content_type: contentType }))
+
+const open = (id: string): Entry => ({
+  kind: 'row',
+  ...key(id),
+  outcome: 'open',
+  decision: decision(id),
+  line: undefined,
+  sure: true,
+})
+const whole = (id: string, contentType?: string): Entry => ({
+  kind: 'row',
+  ...key(id),
+  outcome: 'completed',
+  decision: decision(id),
+  line: line(id, contentType),
+  sure: true,
+})
+const late = (id: string): Entry => ({
+  kind: 'late',
+  ...key(id),
+  decision: undefined,
+  line: line(id),
+  otherwise: 'completed',
+})
+
+/** Sends one batch and gives what is in the store, and the dead letters. */
+async function send(
+  entries: readonly Entry[],
+  options: { ended?: number; writer?: (store: MemoryStore) => AuditWriter } = {},
+) {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-sender-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const store = new MemoryStore()
+  store.poison = ({ response_headers: headers }) => JSON.stringify(headers)?.includes('poison') ?? false
+  const sender = new Sender({
+    node: NODE,
+    writer: options.writer?.(store) ?? store,
+    maintainer: NO_MAINTAINER,
+    letters: await DeadLetters.open(folder, NODE),
+    patience: {
+      signal: new AbortController().signal,
+      random: Math.random,
+      passes: passesByItself,
+      told: () => undefined,
+    },
+    deadLetter: () => undefined,
+    now: Date.now,
+  })
+  const signing = await openSigningKey(folder)
+  const ended = options.ended === undefined ? [] : [{ node: NODE, before: options.ended }]
+  const after = { join: { logTime: 0, endedBefore: 0, openedUntil: 0 }, log: undefined, spools: {} }
+  await sender.send(
+    prepare({ node: NODE, from: { number: 0, root: NO_ROOT }, entries, ended, after, madeAt: 1 }, signing),
+  )
+  const rows = [...store.rows.values()].map(({ request_id, outcome }) => `${request_id} ${outcome}`).toSorted()
+  const letters = readdirSync(folder).filter((name) => /\.(row|late)\.json$/.test(name))
+  return { rows, letters, store }
+}
+
+test('AU-1 a refused row does not keep the open rows of its batch from ending with their Envoy', async () => {
+  const { rows, letters, store } = await send([whole('a', 'poison'), whole('b'), open('c'), open('d')], {
+    ended: BEGINNING + 1,
+  })
+  expect(rows).toEqual(['b completed', 'c unknown', 'd unknown'])
+  expect(letters).toHaveLength(1)
+  expect(store.roots.size).toBe(1)
+})
+
+test('AU-8 of thousand rows one is refused: about twenty transactions, not a thousand', async () => {
+  const entries = Array.from({ length: 1_000 }, (_, request) =>
+    whole(`r${request}`, request === 617 ? 'poison' : undefined),
+  )
+  const { rows, letters, store } = await send(entries)
+  expect([rows.length, letters.length]).toEqual([999, 1])
+  expect(store.writes).toBeLessThan(25)
+})
+
+test('AU-1 when a row cannot be written, its late completion in the same batch becomes a row', async () => {
+  const refuseOpen = (store: MemoryStore): AuditWriter => ({
+    write: async (batch) => {
+      const bad = batch.rows.filter(({ outcome }) => outcome === 'open')
+      if (bad.length > 0) throw new RowRefused('no integer', NOT_ENCODABLE, bad)
+      return store.write(batch)
+    },
+    lastRoot: (node) => store.lastRoot(node),
+    close: () => store.close(),
+  })
+  const { rows, letters } = await send([open('a'), late('a')], { writer: refuseOpen })
+  expect(rows).toEqual(['a completed'])
+  expect(letters).toEqual([`${BEGINNING}-${rowId(NODE, 'a')}.row.json`])
+})
+
+test('AU-8 a batch of which nothing can be written leaves its root and its letters', async () => {
+  const { rows, letters, store } = await send([whole('a', 'poison'), whole('b', 'poison')])
+  expect([rows.length, letters.length, store.roots.size]).toEqual([0, 2, 1])
+})
+
+test('AU-8 dead letters are bounded: when there are too many the rest waits and is not dropped', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-letters-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const letters = await DeadLetters.open(folder, NODE, 2)
+  await letters.putLine(Buffer.from('one'), 'why')
+  await letters.putLine(Buffer.from('two'), 'why')
+  await expect(letters.putLine(Buffer.from('three'), 'why')).rejects.toThrow(LettersFull)
+  for (const name of readdirSync(folder).slice(0, 1)) rmSync(join(folder, name))
+  await letters.putLine(Buffer.from('three'), 'why')
+  expect(passesByItself(new LettersFull())).toBe(true)
+})
