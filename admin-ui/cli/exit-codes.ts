@@ -7,6 +7,8 @@ export const EXIT = {
   attention: 3,
   /** The command line itself is wrong. */
   usage: 64,
+  /** What was asked about is not there. */
+  nothingFound: 66,
   /** What should answer does not. */
   unreachable: 69,
   /** Understood, and refused. */

@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander'
+import { auditCommand } from './commands/audit.ts'
 import { devCommand } from './commands/dev.ts'
 import { statusCommand } from './commands/status.ts'
 import { upCommand } from './commands/up.ts'
 import { validateCommand } from './commands/validate.ts'
+import { whyCommand } from './commands/why.ts'
 import { CommandFailure, EXIT, type ExitCode } from './exit-codes.ts'
 import { talk } from './output.ts'
 
@@ -14,9 +16,16 @@ function program(done: (code: ExitCode) => void): Command {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  $ sallyport up\n  $ sallyport validate policies/gateways\n  $ sallyport status\n  $ sallyport dev token --as trial\n\nExit codes: 0 ok, 1 findings, 3 needs attention, 64 usage, 69 unreachable, 77 not allowed.',
+      '\nExamples:\n  $ sallyport up\n  $ sallyport validate policies/gateways\n  $ sallyport status\n  $ sallyport dev token --as trial\n  $ sallyport audit tail -f\n  $ sallyport why <request id>\n\nExit codes: 0 ok, 1 findings, 3 needs attention, 64 usage, 66 nothing found, 69 unreachable, 77 not allowed.',
     )
-  for (const command of [upCommand(), validateCommand(done), statusCommand(done), devCommand()])
+  for (const command of [
+    upCommand(),
+    validateCommand(done),
+    statusCommand(done),
+    auditCommand(done),
+    whyCommand(),
+    devCommand(),
+  ])
     root.addCommand(command)
   strict(root)
   return root

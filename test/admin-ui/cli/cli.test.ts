@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,24 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { lifetime } from '../../../admin-ui/cli/lifetime.ts'
 import { startIssuer } from '../../../runtime/embedded/issuer/issuer.ts'
 import type { EnvoyStatus, Status } from '../../../xds-server/status/status.ts'
-
-const ROOT = join(import.meta.dirname, '../../..')
-
-/** Runs the command line as a user does, in the checkout, with nothing but these settings. */
-function sallyport(args: readonly string[], settings: Readonly<Record<string, string>> = {}) {
-  return new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
-    const env = { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), ...settings }
-    const child = spawn(process.execPath, [join(ROOT, 'bin/sallyport'), ...args], { cwd: ROOT, env })
-    let [out, err] = ['', '']
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      out += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      err += text
-    })
-    child.once('close', (code) => resolve({ code, out, err }))
-  })
-}
+import { ROOT, sallyport } from './command.ts'
 
 function temporary(): string {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'))
@@ -34,15 +16,23 @@ function temporary(): string {
   return folder
 }
 
-test.each([[[]], [['up']], [['validate']], [['status']], [['dev']], [['dev', 'token']], [['dev', 'rotate-keys']]])(
-  '`sallyport %j --help` explains with examples on stdout and ends with 0',
-  async (command) => {
-    const { code, out, err } = await sallyport([...command, '--help'])
-    expect([code, err]).toEqual([0, ''])
-    expect(out).toMatch(/^Usage: sallyport/)
-    expect(out).toContain('Examples:\n')
-  },
-)
+test.each([
+  [[]],
+  [['up']],
+  [['validate']],
+  [['status']],
+  [['dev']],
+  [['dev', 'token']],
+  [['dev', 'rotate-keys']],
+  [['audit']],
+  [['why']],
+  ...['tail', 'search', 'export', 'verify', 'replay', 'migrate'].map((command) => [['audit', command]]),
+])('`sallyport %j --help` explains with examples on stdout and ends with 0', async (command) => {
+  const { code, out, err } = await sallyport([...command, '--help'])
+  expect([code, err]).toEqual([0, ''])
+  expect(out).toMatch(/^Usage: sallyport/)
+  expect(out).toContain('Examples:\n')
+})
 
 test.each([
   [
