@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { CHECKOUT } from './checkout.ts'
 import type { PortUse } from './ports.ts'
+import type { ProcessRow } from './processes.ts'
 
 /** One thing that `up` starts, as data: what to run, when it is ready, what must be ready before it. */
 export interface Part {
@@ -15,6 +16,10 @@ export interface Part {
   probe(signal: AbortSignal): Promise<string | undefined>
   /** True: may take as long as a person needs (a definition has to be mended); else 30 s, then it has failed. */
   readonly waitsForPeople?: boolean
+  /** The signal that asks it to stop. Default SIGTERM. */
+  readonly stopSignal?: NodeJS.Signals
+  /** Living processes of it that left its session; they end with it. Default none. */
+  strays?(): readonly ProcessRow[]
   /** Picks the lines of its output that belong on the terminal. Default none. */
   show?(line: string): string | undefined
 }
@@ -24,6 +29,10 @@ export interface Command {
   readonly file: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Working directory; default this process's. */
+  readonly cwd?: string
+  /** Runs as this user, for what refuses to run as root; default this process's. */
+  readonly account?: { readonly uid: number; readonly gid: number }
 }
 
 /** Variables of the user's environment that parts get: where things are and how to speak; no secrets, no settings. */

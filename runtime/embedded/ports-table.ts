@@ -9,6 +9,8 @@ export const PORT_SETTINGS = {
   xds: port('SALLYPORT_XDS_PORT', 18_000, 'xDS (gRPC) of the control plane.'),
   status: port('SALLYPORT_STATUS_PORT', 18_001, 'Status and metrics of the control plane.'),
   authzMetrics: port('SALLYPORT_AUTHZ_METRICS_PORT', 18_002, 'Metrics of ext-authz.'),
+  recorderMetrics: port('SALLYPORT_RECORDER_METRICS_PORT', 18_003, 'Metrics of the recorder.'),
+  postgres: port('SALLYPORT_POSTGRES_PORT', 15_432, 'Embedded PostgreSQL.'),
   issuer: port('SALLYPORT_ISSUER_PORT', 9000, 'Development issuer.'),
   plant: port('SALLYPORT_PLANT_PORT', 8000, 'Sample upstream, production.'),
   sandbox: port('SALLYPORT_SANDBOX_PORT', 8001, 'Sample upstream, sandbox.'),

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Part } from './part.ts'
 import { openPartLog, type PartLog } from './part-log.ts'
-import { descendantsInSession } from './processes.ts'
+import { descendantsInSession, type ProcessRow } from './processes.ts'
 
 /** What happens to a part, for whoever watches the terminal or a test. */
 export type PartEvent =
@@ -24,8 +24,8 @@ export interface RunningPart {
   pid(): number | undefined
   /** Resolves when it first serves; rejects when it ends or its time is up before that. */
   readonly firstReady: Promise<void>
-  /** SIGTERM, SIGKILL after {@link KILL_AFTER_MS}; resolves when no process of it is left. */
-  stop(): Promise<void>
+  /** Its stop signal, SIGKILL after `patienceMs` (default {@link KILL_AFTER_MS}); resolves when no process of it is left. */
+  stop(patienceMs?: number): Promise<void>
   /** SIGKILL at once. */
   kill(): void
 }
@@ -62,15 +62,17 @@ export function runPart(part: Part, logFile: string, tell: (event: PartEvent) =>
     name: part.name,
     pid: () => child?.pid,
     firstReady: first.promise,
-    stop: async () => {
+    stop: async (patienceMs = KILL_AFTER_MS) => {
       stopping.abort()
       const leader = child?.pid
-      if (leader !== undefined) await endSession(leader)
+      if (leader !== undefined)
+        await endSession(leader, { first: part.stopSignal, patienceMs, strays: () => part.strays?.() ?? [] })
       await ended
     },
     kill: () => {
       stopping.abort()
-      if (child?.pid !== undefined) signalSession(child.pid, 'SIGKILL')
+      if (child?.pid === undefined) return
+      signalAll([...descendantsInSession(child.pid), ...(part.strays?.() ?? [])], 'SIGKILL')
     },
   }
 }
@@ -113,6 +115,8 @@ async function oneProcess(life: Life, restarts: number): Promise<End> {
     env: command.env,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...command.account,
   })
   life.set(child)
   if (child.pid !== undefined) life.tell({ kind: 'started', part: life.part.name, pid: child.pid })
@@ -135,14 +139,16 @@ async function oneProcess(life: Life, restarts: number): Promise<End> {
   watching.abort()
   await exit
   // What a crashed part has left behind holds its ports and sockets; the next one needs them.
-  if (child.pid !== undefined && !life.stopped.aborted) await endSession(child.pid, 0)
+  if (child.pid !== undefined && !life.stopped.aborted) {
+    await endSession(child.pid, { patienceMs: 0, strays: () => life.part.strays?.() ?? [] })
+  }
   await Promise.race([closed, pause(CLOSE_WITHIN_MS, undefined, { ref: false })])
   life.set(undefined)
   return { ready: await ready, how }
 }
 
 function giveUp(child: ChildProcess): string {
-  if (child.pid !== undefined) signalSession(child.pid, 'SIGKILL')
+  if (child.pid !== undefined) signalAll(descendantsInSession(child.pid), 'SIGKILL')
   return `not ready after ${READY_WITHIN_MS / 1000} s`
 }
 
@@ -162,26 +168,38 @@ function failure(life: Life, how: string): Error {
   return new Error([`${life.part.name} did not start: ${how}`, ...tail].join('\n'))
 }
 
+/** How a session ends. */
+interface Ending {
+  /** The signal that asks the leader. Default SIGTERM. */
+  readonly first?: NodeJS.Signals | undefined
+  /** Before SIGKILL, ms; 0: at once. Default {@link KILL_AFTER_MS}. */
+  readonly patienceMs?: number
+  /** Processes of the leader outside its session. Default none. */
+  readonly strays?: () => readonly ProcessRow[]
+}
+
 /**
- * Ends everything that a leader has started: SIGTERM to the leader, then to what it leaves behind, SIGKILL to all after
+ * Ends everything that a leader has started: `first` to the leader, then SIGTERM to what it leaves behind, SIGKILL to all after
  * `patienceMs`. Throws when the kernel keeps a killed process (one stuck in I/O), naming it.
  */
-export async function endSession(leader: number, patienceMs = KILL_AFTER_MS): Promise<void> {
+export async function endSession(leader: number, ending: Ending = {}): Promise<void> {
+  const { first = 'SIGTERM', patienceMs = KILL_AFTER_MS, strays = () => [] } = ending
+  const family = () => [...descendantsInSession(leader), ...strays()]
   const killAt = Date.now() + patienceMs
-  if (patienceMs > 0) signal(leader, 'SIGTERM')
-  for (let left = descendantsInSession(leader); left.length > 0; left = descendantsInSession(leader)) {
+  if (patienceMs > 0) signal(leader, first)
+  for (let left = family(); left.length > 0; left = family()) {
     const now = Date.now()
     if (now > killAt + GONE_WITHIN_MS)
       throw new Error(`cannot end ${left.map((row) => `${row.name} (pid ${row.pid})`).join(', ')}`)
-    if (now >= killAt) signalSession(leader, 'SIGKILL')
-    else if (!left.some((row) => row.pid === leader)) for (const row of left) signal(row.pid, 'SIGTERM')
+    // The leader has been asked; it may take its time to end the others itself.
+    const next = now >= killAt ? 'SIGKILL' : left.some((row) => row.pid === leader) ? undefined : 'SIGTERM'
+    signalAll(left, next)
     await pause(PROBE_EVERY_MS)
   }
 }
 
-/** Sends a signal to every process that the leader has started and that still lives. */
-export function signalSession(leader: number, name: NodeJS.Signals): void {
-  for (const row of descendantsInSession(leader)) signal(row.pid, name)
+function signalAll(rows: readonly ProcessRow[], name: NodeJS.Signals | undefined): void {
+  if (name !== undefined) for (const row of rows) signal(row.pid, name)
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -1,40 +1,31 @@
 import { join } from 'node:path'
-import { developmentBindings, type IssuerAddress, writeBindings } from './bindings.ts'
+import { Secret } from '../secret.ts'
+import { auditFolders } from './audit-folders.ts'
+import { developmentBindings, writeBindings } from './bindings.ts'
 import { developmentCertificates } from './certificates.ts'
 import { writableFolder } from './checkout.ts'
-import type { Part } from './part.ts'
-import { envoyPart } from './parts/envoy.ts'
-import { extAuthzPart, workerSockets } from './parts/ext-authz.ts'
-import { issuerPart } from './parts/issuer.ts'
-import { upstreamPart } from './parts/upstream.ts'
-import { xdsServerPart } from './parts/xds-server.ts'
-import type { PortUse } from './ports.ts'
-import { PORT_SETTINGS, type PortName, type Ports } from './ports-table.ts'
+import type { Ports } from './ports-table.ts'
+import { serverAccount } from './postgres/account.ts'
+import { dataFolder } from './postgres/data-folder.ts'
+import { type DatabaseUrls, databaseUrls } from './postgres/database-file.ts'
+import { REACHABLE_PLACE } from './postgres/programs.ts'
 import type { PartEvent } from './running-part.ts'
+import { type PartsOptions, type PartsPlaces, sallyportParts } from './sallyport-parts.ts'
 import { socketFolder } from './sockets.ts'
 import { claimSole } from './sole.ts'
 import { type Supervised, supervise } from './supervisor.ts'
 
-/** The parts of one Sallyport on this machine. */
-export type PartName = 'plant' | 'plant-sandbox' | 'issuer' | 'xds-server' | 'ext-authz' | 'envoy'
-
 /** Everything that differs between one Sallyport on this machine and another; nothing is read from the environment. */
-export interface StartOptions {
-  /** Path of the Envoy binary. */
-  readonly envoy: string
-  /** Folder of gateway definitions. */
-  readonly definitions: string
-  /** Folder for keys, logs, sockets and bindings; one Sallyport at a time. */
+export interface StartOptions extends PartsOptions {
+  /** Folder for keys, logs, sockets, spools, the database and bindings; one Sallyport at a time. */
   readonly state: string
-  readonly ports: Ports
-  /** ext-authz workers. */
-  readonly workers: number
-  /** Envoy's worker threads. */
-  readonly concurrency: number
-  /** Tokens come from here instead of the development issuer. */
-  readonly issuer?: IssuerAddress
-  /** More settings (environment variables) of our own processes, by part. */
-  readonly settings?: Readonly<Partial<Record<PartName, Readonly<Record<string, string>>>>>
+  /**
+   * Where audit rows go: the embedded PostgreSQL, or an external one by its owner's URL. `none` starts neither PostgreSQL nor the
+   * recorder; decisions and completions then stay where they were written. Default `embedded`.
+   */
+  readonly store?: 'none' | 'embedded' | { readonly external: Secret }
+  /** Name of this gateway pod in the audit; default one that is kept in the state folder. */
+  readonly node?: string
   readonly tell: (event: PartEvent) => void
 }
 
@@ -45,6 +36,8 @@ export interface Sallyport extends Supervised {
   readonly authority: string
   /** The bindings file that xds-server watches. */
   readonly bindings: string
+  /** How to come into the audit's database; absent where there is none. */
+  readonly database?: DatabaseUrls
 }
 
 /**
@@ -74,56 +67,24 @@ async function started(options: StartOptions, run: string): Promise<Sallyport> {
   const certificates = await developmentCertificates(join(dev, 'certificates'))
   const bindings = join(dev, 'bindings.json')
   await writeBindings(bindings, developmentBindings(ports, certificates, options.issuer))
-  const parts = partsOf(options, { dev, run, sockets, bindings })
-  const supervised = await supervise(parts, { logs: join(state, 'log'), tell: options.tell })
-  return { ...supervised, ports, authority: certificates.authority, bindings }
+  const audit = await auditFolders(state, options.node)
+  const store = await storeOf(options, dev)
+  const places = { dev, run, sockets, bindings, audit, ...(store === undefined ? {} : { store }) }
+  const logs = join(state, 'log')
+  const supervised = await supervise(sallyportParts(options, places), { logs, tell: options.tell })
+  const database = store === undefined ? {} : { database: store.urls }
+  return { ...supervised, ports, authority: certificates.authority, bindings, ...database }
 }
 
-interface Folders {
-  readonly dev: string
-  readonly run: string
-  readonly sockets: string
-  readonly bindings: string
-}
-
-/** Every part as data: one more (a store, say) is one file in parts/ and one entry here. */
-function partsOf(options: StartOptions, folders: Folders): readonly Part[] {
-  const { ports, workers } = options
-  const at = (name: PortName): PortUse => ({
-    address: '127.0.0.1',
-    port: ports[name],
-    setting: PORT_SETTINGS[name].name,
-  })
-  const settings = (part: PartName) => options.settings?.[part] ?? {}
-  const issuer = issuerPart(at('issuer'), join(folders.dev, 'issuer-keys.json'), settings('issuer'))
-  const before: readonly Part[] = [
-    upstreamPart('plant', at('plant'), settings('plant')),
-    upstreamPart('plant-sandbox', at('sandbox'), settings('plant-sandbox')),
-    ...(options.issuer === undefined ? [issuer] : []),
-    xdsServerPart({
-      xds: at('xds'),
-      status: at('status'),
-      definitions: options.definitions,
-      bindings: folders.bindings,
-      settings: settings('xds-server'),
-    }),
-    extAuthzPart({ metrics: at('authzMetrics'), sockets: folders.sockets, workers, settings: settings('ext-authz') }),
-  ]
-  const envoy = envoyPart({
-    binary: options.envoy,
-    bootstrapFile: join(folders.run, 'envoy.json'),
-    bootstrap: {
-      nodeId: `sallyport-${process.pid}`,
-      nodeCluster: 'sallyport',
-      adminPort: ports.admin,
-      xdsAddress: '127.0.0.1',
-      xdsPort: ports.xds,
-      extAuthzSockets: workerSockets(folders.sockets, workers),
-    },
-    concurrency: options.concurrency,
-    admin: at('admin'),
-    listeners: [at('http'), at('https')],
-    needs: before.map((part) => part.name),
-  })
-  return [...before, envoy]
+async function storeOf(options: StartOptions, dev: string): Promise<PartsPlaces['store']> {
+  const { store = 'embedded', ports, state } = options
+  if (store === 'none') return undefined
+  const file = join(dev, 'database.json')
+  if (store !== 'embedded')
+    return { urls: await databaseUrls(file, { port: ports.postgres, external: store.external }) }
+  const urls = await databaseUrls(file, { port: ports.postgres })
+  const password = new Secret(new URL(urls.owner.reveal()).password)
+  const data = await dataFolder(state, await serverAccount(), REACHABLE_PLACE)
+  const elsewhere = data.startsWith(`${state}/`) ? {} : { elsewhere: data }
+  return { urls, embedded: { data, password, ...elsewhere } }
 }

@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { startGuardian } from './guardian.ts'
 import type { Part } from './part.ts'
 import { checkPorts } from './ports.ts'
-import { type PartEvent, type RunningPart, runPart } from './running-part.ts'
+import { KILL_AFTER_MS, type PartEvent, type RunningPart, runPart } from './running-part.ts'
 
 /** Where a supervisor keeps the logs and whom it tells what happens. */
 export interface SupervisorOptions {
@@ -17,7 +18,7 @@ export interface Supervised {
   readonly ready: Promise<void>
   /** The part of that name; throws when there is none. */
   part(name: string): RunningPart
-  /** Stops everything within 5 s; no process is left. */
+  /** Stops everything within 5 s, parts before those they need; no process is left. */
   stop(): Promise<void>
   /** SIGKILL to everything, at once. */
   kill(): void
@@ -48,11 +49,30 @@ export async function supervise(parts: readonly Part[], options: SupervisorOptio
   }
   const stop = async () => {
     stopped = true
-    await Promise.all([...running.values()].map((part) => part.stop()))
+    await stopInOrder(order, running)
     await guardian.dismiss()
   }
   for (const part of order) readiness.set(part.name, start(part))
   return { ready: allReady([...readiness.values()], stop), part: lookup(running), stop, kill: () => killAll(running) }
+}
+
+/** A part that outstays its welcome leaves this much to those it needs, ms. */
+const LEFT_FOR_NEEDED_MS = 1_000
+
+/** PostgreSQL, say, ends after its client has written what it had. All have {@link KILL_AFTER_MS} together. */
+async function stopInOrder(order: readonly Part[], running: ReadonlyMap<string, RunningPart>): Promise<void> {
+  const killAt = Date.now() + KILL_AFTER_MS
+  const ends = new Map<string, Promise<void>>()
+  const stop = async ({ name }: Part, users: readonly Promise<void>[]) => {
+    const patience = AbortSignal.timeout(Math.max(0, killAt - LEFT_FOR_NEEDED_MS - Date.now()))
+    await Promise.race([Promise.allSettled(users), once(patience, 'abort')])
+    await running.get(name)?.stop(Math.max(0, killAt - Date.now()))
+  }
+  for (const part of order.toReversed()) {
+    const users = order.filter((other) => other.needs.includes(part.name)).flatMap(({ name }) => ends.get(name) ?? [])
+    ends.set(part.name, stop(part, users))
+  }
+  await Promise.all(ends.values())
 }
 
 function guardianLost(how: string): string {

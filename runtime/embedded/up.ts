@@ -47,6 +47,8 @@ async function readyBefore(sallyport: Sallyport, state: string, signalled: Promi
 async function optionsFor(config: UpConfig, state: string, envoy: string): Promise<StartOptions> {
   const common = { SALLYPORT_LOG_LEVEL: config.logLevel }
   const problems = config.problemBase === undefined ? {} : { SALLYPORT_PROBLEM_BASE: config.problemBase }
+  const quota = config.spoolQuota === undefined ? {} : { SALLYPORT_SPOOL_QUOTA: config.spoolQuota }
+  const spool = { ...quota, ...(config.spoolMode === undefined ? {} : { SALLYPORT_SPOOL_MODE: config.spoolMode }) }
   const issuer = config.externalIssuer === undefined ? {} : { issuer: await discover(config.externalIssuer) }
   return {
     envoy,
@@ -56,20 +58,37 @@ async function optionsFor(config: UpConfig, state: string, envoy: string): Promi
     workers: config.workers,
     concurrency: config.concurrency,
     ...issuer,
+    ...(config.databaseUrl === undefined ? {} : { store: { external: config.databaseUrl } }),
+    ...(config.node === undefined ? {} : { node: config.node }),
     settings: {
       plant: common,
       'plant-sandbox': common,
       issuer: common,
       'xds-server': { ...common, ...problems },
-      'ext-authz': { ...common, ...problems },
+      'ext-authz': { ...common, ...problems, ...spool },
+      recorder: common,
     },
     tell: (event) => process.stderr.write(talk(event)),
   }
 }
 
 function portsOf(config: UpConfig): Ports {
-  const { http, https, internal, admin, xds, status, authzMetrics, issuer, plant, sandbox } = config
-  return { http, https, internal, admin, xds, status, authzMetrics, issuer, plant, sandbox }
+  const { http, https, internal, admin, xds, status, authzMetrics, recorderMetrics, postgres } = config
+  const { issuer, plant, sandbox } = config
+  return {
+    http,
+    https,
+    internal,
+    admin,
+    xds,
+    status,
+    authzMetrics,
+    recorderMetrics,
+    postgres,
+    issuer,
+    plant,
+    sandbox,
+  }
 }
 
 /** What the five lines show, and the end of each. */
@@ -77,6 +96,7 @@ async function announce(config: UpConfig, sallyport: Sallyport, state: string, s
   say(
     `start    ${secondsSince(starting)}  everything is ready; edits in ${here(resolve(config.definitions))} go live as you save`,
   )
+  say(`audit    ${databaseOf(sallyport, state)}; read it with bin/sallyport audit tail`)
   if (config.externalIssuer !== undefined) {
     say(`tokens come from ${config.externalIssuer}; Ctrl-C stops everything`)
     return
@@ -101,6 +121,13 @@ async function announce(config: UpConfig, sallyport: Sallyport, state: string, s
     process.stdout.write(`curl -i ${line}\n`)
   }
   say('')
+}
+
+/** The database without its password. */
+function databaseOf({ database }: Sallyport, state: string): string {
+  if (database === undefined) return 'no database'
+  const url = new URL(database.owner.reveal())
+  return `${url.protocol}//${url.host}${url.pathname} (passwords in ${here(join(state, 'dev/database.json'))})`
 }
 
 /** A path as one would type it here. */

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { envoyBinary } from '../../runtime/embedded/envoy-binary.ts'
@@ -38,6 +38,8 @@ export interface Gateway {
   readonly ports: Ports
   /** The definitions it runs, a copy of the shipped ones that a test may edit. */
   readonly definitions: string
+  /** Its state folder: `audit/spool`, `audit/access`, `audit/recorder`, `dev/database.json`. */
+  readonly state: string
   readonly events: readonly PartEvent[]
   request(path: string, request?: GatewayRequest): Promise<HttpResponse>
   /** An access token of the development issuer. */
@@ -56,10 +58,14 @@ export async function startGateway(
     workers?: number
     edit?: (gateway: Pick<Gateway, 'write'>) => Promise<void>
     settings?: Parameters<typeof startSallyport>[0]['settings']
+    /** True: with PostgreSQL and the recorder too. Default false; decisions and the access log are written all the same. */
+    store?: boolean
   } = {},
 ): Promise<Gateway> {
   const envoy = await envoyBinary(() => undefined, process.env['ENVOY_BIN'])
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-'))
+  // As root PostgreSQL runs as nobody, who has to pass here.
+  if (options.store) await chmod(folder, 0o711)
   const definitions = join(folder, 'gateways')
   const write = async (file: string, text: string) =>
     writeFile(join(definitions, file), text.replaceAll("'../define.ts'", `'${join(CHECKOUT, 'policies/define.ts')}'`))
@@ -75,6 +81,7 @@ export async function startGateway(
     ports,
     workers: options.workers ?? 2,
     concurrency: 1,
+    store: options.store ? 'embedded' : 'none',
     ...(options.settings === undefined ? {} : { settings: options.settings }),
     tell: (event) => events.push(event),
   })
@@ -130,6 +137,7 @@ function gatewayOf(made: {
     sallyport,
     ports,
     definitions,
+    state: join(folder, 'state'),
     events,
     token,
     write,

@@ -114,6 +114,24 @@ test('stop leaves no process: no child, no grandchild, none that ignores SIGTERM
   expect(leaders.flatMap(descendantsInSession)).toEqual([])
 })
 
+test('a part ends before those it needs, and one that does not end leaves them time to: all within 5 s', async () => {
+  const folder = temporaryFolder()
+  const says = (name: string, more = '') =>
+    `trap 'echo ${name} >> $FOLDER/ends; ${more} exit 0' TERM; touch $READY; while :; do sleep 0.05; done`
+  const deaf = "trap '' TERM; touch $READY; while :; do sleep 600; done"
+  const { ready, stop } = await supervised(folder, [
+    scripted(folder, 'store', says('store')),
+    scripted(folder, 'client', says('client', 'sleep 0.3; echo written >> $FOLDER/ends;'), { needs: ['store'] }),
+    scripted(folder, 'source', deaf),
+    scripted(folder, 'stubborn', deaf, { needs: ['source'] }),
+  ])
+  await ready
+  const started = Date.now()
+  await stop()
+  expect(Date.now() - started).toBeLessThan(5_000)
+  expect(readFileSync(join(folder, 'ends'), 'utf8')).toBe('client\nwritten\nstore\n')
+})
+
 test('a part that ends before it is ready fails the start with its last words, and the others are stopped', async () => {
   const folder = temporaryFolder()
   const { ready, part } = await supervised(folder, [

@@ -53,7 +53,7 @@ async function up() {
 test('`up` starts everything, its five curl lines work as printed, Ctrl-C leaves nothing running', {
   timeout: 60_000,
 }, async () => {
-  const { child, said, curls, end } = await up()
+  const { child, said, curls, end, env } = await up()
   expect(said.err).toMatch(/^download +\d+\.\d s/m)
   expect(said.err).toMatch(/^start +\d+\.\d s/m)
   const answers = curls.map((line) => execFileSync('/bin/sh', ['-c', `${line} -sS`], { cwd: ROOT, encoding: 'utf8' }))
@@ -64,8 +64,11 @@ test('`up` starts everything, its five curl lines work as printed, Ctrl-C leaves
   expect(answers[3]).toContain('"upstream":"plant-sandbox"')
   for (const refusal of [answers[1], answers[2], answers[4]])
     expect(refusal).toContain('content-type: application/problem+json')
-  const parts = ['plant', 'plant-sandbox', 'issuer', 'xds-server', 'ext-authz', 'envoy']
+  const parts = ['plant', 'plant-sandbox', 'issuer', 'xds-server', 'ext-authz', 'postgres', 'recorder', 'envoy']
   for (const part of parts) expect(said.err).toMatch(new RegExp(`^  ${part} +\\S.*ready in \\d+ ms$`, 'm'))
+  expect(said.err).toMatch(/^audit +postgres:\/\/127\.0\.0\.1:\d+\/sallyport .*bin\/sallyport audit tail$/m)
+  const secrets = JSON.parse(readFileSync(join(env.SALLYPORT_STATE, 'dev/database.json'), 'utf8'))
+  for (const url of Object.values<string>(secrets)) expect(said.err + said.out).not.toContain(new URL(url).password)
   const started = Date.now()
   process.kill(-(child.pid ?? 0), 'SIGINT')
   expect(await end).toBe(0)
@@ -102,6 +105,6 @@ test('`up | head -0`: output that nobody reads stops it in order and leaves noth
   const { child, said, end } = await launch()
   child.stdout.destroy()
   expect(await end).toBe(0)
-  expect(said.err).toMatch(/SIGPIPE: stopping\nstopped in/)
+  expect(said.err).toMatch(/SIGPIPE: stopping\n(> .*\n)*stopped in/)
   expect(descendantsInSession(child.pid ?? 0)).toEqual([])
 })
