@@ -8,14 +8,15 @@ const GRACE_MS = 3_000
 export class Children {
   readonly #running = new Map<number, ChildProcess>()
   readonly #guardian: Guardian
-  #ending = false
+  readonly #ending = new Set<number>()
+  #over = false
 
   constructor() {
     this.#guardian = startGuardian((how) => process.stderr.write(`the guardian of the benchmark ended: ${how}\n`))
   }
 
   /**
-   * Starts a process in a group of its own, with an IPC channel where it is one of ours. One that ends before {@link end} is a
+   * Starts a process in a group of its own, with an IPC channel where it is one of ours. One that ends by itself is a
    * failure of the benchmark: it is said on stderr, and `pid` of the returned process is no longer alive.
    */
   start(name: string, file: string, args: readonly string[], environment: NodeJS.ProcessEnv): Child {
@@ -32,20 +33,27 @@ export class Children {
     child.once('exit', (code, signal) => {
       this.#running.delete(pid)
       this.#guard()
-      if (!this.#ending) process.stderr.write(`${name} ended early: ${signal ?? `exit code ${code}`}\n`)
+      if (!this.#over && !this.#ending.has(pid))
+        process.stderr.write(`${name} ended early: ${signal ?? `exit code ${code}`}\n`)
     })
     return { pid, process: child }
   }
 
+  /** Ends one before the others: SIGTERM, then SIGKILL after the grace. */
+  async endOne({ pid, process: child }: Child): Promise<void> {
+    this.#ending.add(pid)
+    await ended(child)
+  }
+
   /** Ends all, each by its id: SIGTERM, then SIGKILL after the grace. Resolves when all are gone. */
   async end(): Promise<void> {
-    this.#ending = true
+    this.#over = true
     await Promise.all([...this.#running.values()].map(ended))
     await this.#guardian.dismiss()
   }
 
   #guard(): void {
-    if (!this.#ending) this.#guardian.guard([...this.#running.keys()])
+    if (!this.#over) this.#guardian.guard([...this.#running.keys()])
   }
 }
 

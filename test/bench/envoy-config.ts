@@ -21,13 +21,19 @@ export interface EnvoyPlan {
   readonly jwksUrl: string
   /** Socket of the authorizer; undefined: an Envoy that asks nobody. */
   readonly authorizer: string | undefined
+  /** File of Envoy's access log. */
+  readonly accessLog: string
 }
 
 /** The configuration that the product would push, as a static one: bootstrap, edge, one route of a partner platform with its policy. */
 export async function edgeConfig(plan: EnvoyPlan): Promise<string> {
   const asks = plan.authorizer !== undefined
   const bootstrap = await bootstrapOf(plan)
-  const snapshot = translate(compiledFor(plan), new Map(), { problemBase: DEFAULT_PROBLEM_BASE, caFile: '/dev/null' })
+  const snapshot = translate(compiledFor(plan), new Map(), {
+    problemBase: DEFAULT_PROBLEM_BASE,
+    caFile: '/dev/null',
+    accessLog: plan.accessLog,
+  })
   const listeners = all(snapshot, LISTENER).map((body) => staticForm(body, snapshot))
   const clusters = all(snapshot, CLUSTER).map((body) => staticCluster(body, snapshot))
   const own = list(members(bootstrap['static_resources'])['clusters']).filter(

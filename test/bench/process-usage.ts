@@ -5,9 +5,20 @@ const TICKS_PER_SECOND = 100
 
 /** CPU time a process has used since it began, user and system, in seconds (proc_pid_stat(5), fields 14 and 15). */
 export function cpuSeconds(pid: number): number {
+  const [user = Number.NaN, system = Number.NaN] = ticks(pid)
+  return (user + system) / TICKS_PER_SECOND
+}
+
+/** The same of its children that have ended, and theirs (fields 16 and 17). */
+export function cpuSecondsOfEnded(pid: number): number {
+  const [, , user = Number.NaN, system = Number.NaN] = ticks(pid)
+  return (user + system) / TICKS_PER_SECOND
+}
+
+function ticks(pid: number): number[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
+  return fields.slice(11, 15).map(Number)
 }
 
 /** Resident memory of a process, MB (10^6 bytes). */

@@ -1,15 +1,14 @@
-import { availableParallelism, cpus, release } from 'node:os'
-import { ENVOY_VERSION } from '../../runtime/embedded/envoy-binary.ts'
+import { machine, table } from './markdown.ts'
 import { CONNECTIONS, LATENCY_SECONDS, type Measured, WARM_UP_SECONDS } from './rounds.ts'
 import { type Spread, spread } from './statistics.ts'
-import { VARIANTS, type VariantKey } from './variants.ts'
-
-const KEYS = Object.keys(VARIANTS) as VariantKey[]
+import { keysOf, VARIANTS, type VariantKey } from './variants.ts'
 
 /** What a run measured: per round what each variant did, in the order in which they ran. */
 export interface Run {
   readonly rounds: readonly (readonly Measured[])[]
   readonly seconds: number
+  /** What variant P runs; undefined: there is no P. */
+  readonly against: string | undefined
 }
 
 type Figure = Exclude<keyof Measured, 'key'>
@@ -34,7 +33,7 @@ export function report(run: Run): string {
     `Median of ${run.rounds.length} rounds, in parentheses the least and the greatest round.`,
     medians(run),
     '## Compared within each round',
-    'Each round gives one ratio or difference, so what slows the whole machine for a while touches both sides. B is the empty service.',
+    'Each round gives one ratio or difference, so what slows the whole machine for a while touches both sides.',
     comparisons(run),
     '## Targets',
     targets(run),
@@ -43,27 +42,20 @@ export function report(run: Run): string {
   ].join('\n\n')}\n`
 }
 
-function about({ seconds }: Run): string {
-  const machine = [
-    `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'})`,
-    `Linux ${release().split('-')[0]}`,
-    `Node ${process.versions.node}`,
-    `Envoy ${ENVOY_VERSION}`,
-    new Date().toISOString().slice(0, 10),
-  ]
-  return `${machine.join(' · ')}
+function about({ seconds, against }: Run): string {
+  return `${machine()}
 
 Load, gateway, authorizer and upstream share the cores: figures of one run compare with each other, not with those of another machine.
 
-Four variants, each with its own Envoy (one worker thread, the listener, filters and route that the product pushes) and its own
-authorizer (one process); all are up, one at a time has load.
+The variants, each with its own Envoy (one worker thread; the listener, access log, filters and route that the product pushes) and its
+own authorizer (one process); all are up, one at a time has load.
 
 - **A** bare Envoy: the same without the ext_authz filter.
 - **B** an empty service: grpc-js, our protobuf messages, every Check decoded and answered with one constant OK, encoded each time,
   that has the headers of ours.
-- **C** ext-authz: one route with RBAC and a split target.
+- **C** ext-authz: one route with RBAC and a split target; every decision is written to the spool before its answer (group mode).
 - **D** ext-authz with the memo off: every token is verified on every request.
-
+${against === undefined ? '' : `- **P** ext-authz and edge of another checkout, ${against}.\n`}
 RS256 tokens: 10,000 that come again and again (each was seen once before the first round), and in 5 % of the requests one that was never
 seen before. A round is, for each variant: ${WARM_UP_SECONDS} s of warm-up, ${seconds} s with ${CONNECTIONS} connections, ${LATENCY_SECONDS} s with one. The order rotates
 and reverses. Every answer must be 200. CPU is user and system time from /proc, which counts in steps of 10 ms.`
@@ -72,30 +64,50 @@ and reverses. Every answer must be 200. CPU is user and system time from /proc, 
 function medians(run: Run): string {
   const rows = FIGURES.map(([title, figure, digits]) => [
     title,
-    ...KEYS.map((key) => cell(spread(run.rounds.map((round) => of(round, key)[figure])), digits)),
+    ...keysOf(run).map((key) => cell(spread(run.rounds.map((round) => of(round, key)[figure])), digits)),
   ])
-  return table(['', ...KEYS.map((key) => `${key} ${VARIANTS[key]}`)], rows)
+  return table(['', ...keysOf(run).map((key) => `${key} ${VARIANTS[key]}`)], rows)
 }
 
 function comparisons(run: Run): string {
   return table(
     ['', 'median', 'least', 'greatest'],
     [
-      ['C/B, CPU of the authorizer', ...three(paired(run, 'C', ratio('authorizerMicros')), 3)],
-      ['D/B, CPU of the authorizer', ...three(paired(run, 'D', ratio('authorizerMicros')), 3)],
-      ['C/B, CPU of Envoy', ...three(paired(run, 'C', ratio('envoyMicros')), 3)],
-      ['C/B, requests/s', ...three(paired(run, 'C', ratio('requestsPerSecond')), 3)],
-      ['C − B, p50, ms', ...three(paired(run, 'C', difference), 3)],
-      ['D − B, p50, ms', ...three(paired(run, 'D', difference), 3)],
+      ['C/B, CPU of the authorizer', ...three(paired(run, 'C', 'B', ratio('authorizerMicros')), 3)],
+      ['D/B, CPU of the authorizer', ...three(paired(run, 'D', 'B', ratio('authorizerMicros')), 3)],
+      ['C/B, CPU of Envoy', ...three(paired(run, 'C', 'B', ratio('envoyMicros')), 3)],
+      ['C/B, requests/s', ...three(paired(run, 'C', 'B', ratio('requestsPerSecond')), 3)],
+      ['C − B, p50, ms', ...three(paired(run, 'C', 'B', difference), 3)],
+      ['D − B, p50, ms', ...three(paired(run, 'D', 'B', difference), 3)],
+      ...(run.against === undefined ? [] : comparisonsWithBefore(run)),
     ],
   )
 }
 
+function comparisonsWithBefore(run: Run): string[][] {
+  return [
+    ['C/P, CPU of the authorizer', ...three(paired(run, 'C', 'P', ratio('authorizerMicros')), 3)],
+    ['C/P, CPU of Envoy', ...three(paired(run, 'C', 'P', ratio('envoyMicros')), 3)],
+    ['C/P, requests/s', ...three(paired(run, 'C', 'P', ratio('requestsPerSecond')), 3)],
+    ['C − P, p50, ms', ...three(paired(run, 'C', 'P', difference), 3)],
+    [
+      'C − P, p99, ms',
+      ...three(
+        paired(run, 'C', 'P', (one, other) => one.p99 - other.p99),
+        3,
+      ),
+    ],
+  ]
+}
+
+type Target = readonly [what: string, measured: number, most: number, digits: number]
+
 function targets(run: Run): string {
   const { worker, both } = memory(run)
-  const judged: readonly (readonly [string, number, number, number])[] = [
-    ['authorizer CPU per decision, C/B', paired(run, 'C', ratio('authorizerMicros')).median, 1.15, 3],
-    ['p50, C − B, ms', paired(run, 'C', difference).median, 0.1, 3],
+  const judged: readonly Target[] = [
+    ['authorizer CPU per decision, C/B', paired(run, 'C', 'B', ratio('authorizerMicros')).median, 1.15, 3],
+    ['p50, C − B, ms', paired(run, 'C', 'B', difference).median, 0.1, 3],
+    ...(run.against === undefined ? [] : targetsAgainstBefore(run)),
     ['one worker after the load (C), MB', worker, 160, 0],
     ['Envoy and one worker after the load (C), MB', both, 256, 0],
   ]
@@ -108,6 +120,15 @@ function targets(run: Run): string {
       measured <= most ? 'met' : 'not met',
     ]),
   )
+}
+
+/** What the audit may cost (issue 4, "What must be seen" 7). */
+function targetsAgainstBefore(run: Run): Target[] {
+  return [
+    ['authorizer CPU per decision, C/P', paired(run, 'C', 'P', ratio('authorizerMicros')).median, 1.25, 3],
+    ['Envoy CPU per request, C/P', paired(run, 'C', 'P', ratio('envoyMicros')).median, 1.1, 3],
+    ['p50, C − P, ms', paired(run, 'C', 'P', difference).median, 0.05, 3],
+  ]
 }
 
 /** The greatest of all rounds: memory that only grows at the end would hide behind a median. */
@@ -128,8 +149,8 @@ const ratio =
 
 const difference: Compare = (one, other) => one.p50 - other.p50
 
-function paired({ rounds }: Run, key: VariantKey, compare: Compare): Spread {
-  return spread(rounds.map((round) => compare(of(round, key), of(round, 'B'))))
+function paired({ rounds }: Run, key: VariantKey, other: VariantKey, compare: Compare): Spread {
+  return spread(rounds.map((round) => compare(of(round, key), of(round, other))))
 }
 
 function raw({ rounds }: Run): string {
@@ -160,9 +181,4 @@ function cell({ median, min, max }: Spread, digits: number): string {
 
 function number(value: number, digits: number): string {
   return Number.isNaN(value) ? '–' : value.toFixed(digits)
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map((_, column) => (column === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }

@@ -212,7 +212,7 @@ describe.concurrent('what the edge itself answers', () => {
     },
   ) // biome-ignore format: a list
 
-  test.each(['/quitquitquit', '/logging?level=trace', '/healthcheck/fail', '/drain_listeners', '/reset_counters', '/runtime_modify?a=b', '/ready/../quitquitquit', '//quitquitquit', '/stats/recentlookups/enable', '/'])(
+  test.each(['/quitquitquit', '/logging?level=trace', '/healthcheck/fail', '/drain_listeners', '/reset_counters', '/runtime_modify?a=b', '/ready/../quitquitquit', '//quitquitquit', '/stats/recentlookups/enable', '/reopen_logs?a=b', '/reopen_logs/../quitquitquit', '/'])(
     'Envoy’s admin refuses what a page in a browser could send it: %s',
     async (path) => {
       const page = [['Host', 'evil.example'], ['Origin', 'https://evil.example']] as const
