@@ -49,7 +49,8 @@ function fault({ status, details, flags }: Completion): Pick<AuditRow, 'error_ty
 const NO_FAULT = { error_type: undefined, error_message: undefined, problem: undefined } as const
 
 /** ms of µs. */
-export const millis = (micros: number | undefined): number | undefined => (micros === undefined ? undefined : micros / 1000)
+export const millis = (micros: number | undefined): number | undefined =>
+  micros === undefined ? undefined : micros / 1000
 
 /** Most characters of a column that an index holds: an entry of a B-tree may have 2,704 bytes, and a client chooses some of them. */
 const MAX_INDEXED = 512
@@ -92,4 +93,3 @@ export const NOTHING_CAME: CompletionColumns = {
   completion_bytes: undefined,
   completion_hash: undefined,
 }
-

@@ -30,8 +30,7 @@ export function rowOf(
   outcome: AuditOutcome,
 ): AuditRow {
   const completion = line === undefined ? undefined : completionOf(line)
-  const came =
-    completion === undefined || line === undefined ? NOTHING_CAME : completionColumns(completion, line)
+  const came = completion === undefined || line === undefined ? NOTHING_CAME : completionColumns(completion, line)
   if (decision !== undefined) return decided(node, decision, came, outcome)
   if (completion !== undefined) return undecided(node, completion, came, outcome)
   throw new HalfError('a row needs a decision or a completion')

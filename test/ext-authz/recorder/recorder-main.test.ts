@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openReader } from '../../../ext-authz/store/reader.ts'
+import { startGuardian } from '../../../runtime/embedded/guardian.ts'
 import { Secret } from '../../../runtime/secret.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { startPostgres } from '../../support/postgres.ts'
@@ -43,8 +44,15 @@ async function startRecorder(
       ...settings,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  // Ends it also where the test run is cut short.
+  const guardian = startGuardian(() => undefined)
+  guardian.guard(child.pid === undefined ? [] : [child.pid])
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await guardian.dismiss()
+  })
   let said = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => (said += text))
