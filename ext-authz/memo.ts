@@ -7,8 +7,8 @@ import type { Verified, VerifiedToken } from './identity/verify.ts'
 import type { LivePolicy } from './live-policy.ts'
 import type { TargetName } from './verdict.ts'
 
-/** Most verified tokens a worker remembers (ID-8): ten thousand callers, and room for those who come once. 2 KB each. */
-export const MAX_TOKENS = 12_000
+/** Most verified tokens a worker remembers (ID-8): ten thousand callers, and room for those who come once. 2.4 KB each. */
+export const MAX_TOKENS = 10_500
 /** Most policies whose consent is remembered for one token. */
 const MAX_CONSENTS = 32
 /** Most texts of stages that are shared between tokens: callers with equal roles and scopes have equal ones. */

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 export const WORKER_FLAGS = [
   '--disable-warning=ExperimentalWarning',
   '--max-semi-space-size=4',
-  '--heap-growing-percent=50',
+  '--heap-growing-percent=40',
 ] as const
 
 /** Environment of a worker besides its settings: one malloc arena, and compiled code that survives a restart. */

@@ -1,4 +1,4 @@
-import { readdir, rename, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { newestOldLog, nextEpochMs, rotatedLog } from '../../runtime/access-log-names.ts'
@@ -34,11 +34,17 @@ export async function rotateLog({ file, adminUrl, maxBytes, now }: RotationOptio
   const folder = dirname(file)
   const names = await readdir(folder).catch(none([]))
   const size = await stat(file).then(({ size }) => size, none(undefined))
-  // Without a live log after a rotation, Envoy was not reached then.
-  if (size === undefined) return newestOldLog(names)?.ended === false ? reopened(adminUrl) : 'fits'
+  if (size === undefined) return restored(folder, names, adminUrl)
   if (size < maxBytes) return 'fits'
   const renamed = await rename(file, join(folder, rotatedLog(nextEpochMs(names, now())))).then(() => true, none(false))
   return renamed ? reopened(adminUrl) : 'fits'
+}
+
+/** Without a live log Envoy was not reached after a rotation, or somebody removed it and Envoy writes where nobody can read; or it has not begun. */
+async function restored(folder: string, names: readonly string[], adminUrl: string): Promise<Rotation> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const came = await reopened(adminUrl)
+  return came === 'rotated' || newestOldLog(names)?.ended === false ? came : 'fits'
 }
 
 async function reopened(adminUrl: string): Promise<Rotation> {

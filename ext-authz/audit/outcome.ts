@@ -7,3 +7,9 @@ export function outcomeAlone({ upstreamHost, audit, event }: Completion): AuditO
   if (audit === 'skipped') return 'skipped'
   return upstreamHost === undefined ? 'envoy' : 'bypass_suspect'
 }
+
+/** What became of a request whose decision is known: an upstream must not see what was refused, nor what no answer of ours let go. */
+export function outcomeTogether(verdict: 'pass' | 'deny', completion: Completion): 'completed' | 'bypass_suspect' {
+  const refused = verdict === 'deny' && completion.upstreamHost !== undefined
+  return refused || outcomeAlone(completion) === 'bypass_suspect' ? 'bypass_suspect' : 'completed'
+}

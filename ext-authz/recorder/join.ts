@@ -1,6 +1,6 @@
 import type { Completion } from '../audit/completion.ts'
 import { rowId } from '../audit/keys.ts'
-import { outcomeAlone } from '../audit/outcome.ts'
+import { outcomeAlone, outcomeTogether } from '../audit/outcome.ts'
 import type { AuditOutcome } from '../store/audit-row.ts'
 import type { Ended } from '../store/batch.ts'
 import { type Entry, entryBytes } from './entry.ts'
@@ -133,8 +133,7 @@ export class Join {
   }
 
   #together(used: WaitingDecision, line: Buffer, completion: Completion): void {
-    // An upstream must not see what was refused.
-    const outcome = used.verdict === 'deny' && completion.upstreamHost !== undefined ? 'bypass_suspect' : 'completed'
+    const outcome = outcomeTogether(used.verdict, completion)
     this.#told(outcome, used.requestId)
     used.settle()
     const entry = { ...this.#key(used), decision: used, line }
@@ -149,7 +148,7 @@ export class Join {
     const outcome = outcomeAlone(completion)
     const key = { timestamp: at, id: rowId(this.#node, requestId ?? lineId) }
     if (requestId !== undefined && at <= this.#state.openedUntil) {
-      this.#told('late', requestId)
+      this.#told(outcome === 'bypass_suspect' ? outcome : 'late', requestId)
       this.#put({ kind: 'late', ...key, decision: undefined, line, otherwise: outcome })
       return
     }

@@ -88,6 +88,8 @@ export class LogTail {
     const at = files.findIndex(({ identity }) => identity === file.identity)
     const self = files[at]
     const next = files[at + 1]
+    // Somebody removed the live log: what Envoy still writes to it can be read here, until it opens a new one.
+    if (self === undefined && files.every(({ old }) => old !== undefined)) return nothing({ atEnd: true })
     if (self === undefined) {
       this.#trouble('gone', file.name)
     } else if (self.size < file.offset) {

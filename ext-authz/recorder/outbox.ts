@@ -42,9 +42,16 @@ export class Outbox {
     this.#kept = kept
   }
 
-  /** Reads what the recorder before has kept. Throws where that was changed. */
+  /** Reads what the recorder before has kept. Throws where that was changed, or is of another node. */
   static async open(options: OutboxOptions): Promise<Outbox> {
-    return new Outbox(options, await readBatch(options.file))
+    const kept = await readBatch(options.file)
+    if (kept !== undefined && 'root' in kept && kept.root.node !== options.node) {
+      // Keys of rows are made of the node's name: what waits under the old one would become a second row.
+      throw new Error(
+        `${options.file} is of node ${kept.root.node}, not ${options.node}: set SALLYPORT_NODE to that name again`,
+      )
+    }
+    return new Outbox(options, kept)
   }
 
   /** What holds once all that was kept is in the store; undefined before the first batch. */

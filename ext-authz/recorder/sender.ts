@@ -20,6 +20,9 @@ export interface SenderOptions {
 
 type Writable = RowEntry | LateEntry
 
+/** Most entries of one transaction. */
+const PART_ENTRIES = 2_000
+
 /** What one transaction is to write of a batch; every part carries the batch's root, which is there after the first. */
 interface Part {
   readonly entries: readonly Writable[]
@@ -42,7 +45,12 @@ export class Sender {
    */
   async send({ entries, ended, root }: Prepared): Promise<void> {
     const writable = entries.filter((entry) => entry.kind !== 'superseded')
-    await this.#deliver({ entries: writable, ended, root })
+    // In parts, for a transaction has a deadline, and one that is always cut would be tried for ever.
+    for (let from = 0; ; from += PART_ENTRIES) {
+      const isLast = from + PART_ENTRIES >= writable.length
+      await this.#deliver({ entries: writable.slice(from, from + PART_ENTRIES), ended: isLast ? ended : [], root })
+      if (isLast) return
+    }
   }
 
   async #deliver(part: Part): Promise<void> {
@@ -77,8 +85,9 @@ export class Sender {
   }
 
   async #attempt({ entries, ended, root }: Part): Promise<RowRefused | undefined> {
-    const { node, writer, patience } = this.#options
-    const batch = batchOf(node, entries, ended, root)
+    const { writer, patience } = this.#options
+    // The root's own node: a recorder that was renamed sends the batch that it found as it was.
+    const batch = batchOf(root.node, entries, ended, root)
     return patiently(patience, async () => {
       try {
         await writer.write(batch)

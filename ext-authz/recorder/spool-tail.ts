@@ -59,7 +59,7 @@ export class SpoolTail {
 
   /** True once what was unsettled before a restart has been read again: no cursor may be kept before. */
   get resumed(): boolean {
-    return this.#toReadAgain === 0
+    return this.#toReadAgain <= 0
   }
 
   /** Next records; empty when there are none. Settled ones are left out, so fewer than were read may come: `more` tells. */
@@ -104,7 +104,11 @@ export class SpoolTail {
     const again = before ? !inRanges(known.pending, sequence) : sequence <= (this.#heads.get(boot) ?? 0)
     if (again) return undefined
     if (before) this.#toReadAgain -= 1
-    else this.#heads.set(boot, sequence)
+    else {
+      // All that was unsettled lies before what is new: what was not found by now is lost, and must not be waited for.
+      this.#toReadAgain = 0
+      this.#heads.set(boot, sequence)
+    }
     const sure = before ? !inRanges(known.unsure, sequence) : undefined
     const unsettled = { boot, sequence, start, sure: sure ?? true }
     this.#unsettled.set(event, unsettled)

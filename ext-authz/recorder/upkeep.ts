@@ -8,8 +8,8 @@ import type { AuditMaintainer } from '../store/maintainer.ts'
 import { migrate } from '../store/migrate.ts'
 import { loudness, patiently } from './patience.ts'
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
 const ROTATION_MS = 5_000
 
 export interface UpkeepOptions {
@@ -56,18 +56,34 @@ export class Upkeep {
   async #schema(): Promise<void> {
     const { owner, log } = this.#options
     if (owner === undefined) return
-    await this.#untilDone('bringing the database up to date', async () => {
-      const ran = await migrate(owner.url)
-      await ensureLogins(owner.url, owner.logins)
-      log.info({ migrations: ran }, 'the database is up to date')
-    })
+    await this.#untilDone('bringing the database up to date', () => this.#migrated())
+    log.info('the database is up to date')
+  }
+
+  async #migrated(): Promise<void> {
+    const { owner, log } = this.#options
+    if (owner === undefined) return
+    const ran = await migrate(owner.url)
+    await ensureLogins(owner.url, owner.logins)
+    if (ran.length > 0) log.info({ migrations: ran }, 'migrations ran')
+  }
+
+  async #ensured(): Promise<number> {
+    const { maintainer, now } = this.#options
+    try {
+      return await maintainer.ensure(now() * 1000)
+    } catch (error) {
+      // Of a database that was replaced by an empty one.
+      await this.#migrated()
+      throw error
+    }
   }
 
   async #months(): Promise<void> {
-    const { maintainer, now, monthsAhead } = this.#options
+    const { now, monthsAhead } = this.#options
     let retiredAt = Number.NEGATIVE_INFINITY
-    await this.#every(HOUR_MS, async () => {
-      await this.#untilDone('making partitions', async () => monthsAhead(await maintainer.ensure(now() * 1000)))
+    await this.#every(MINUTE_MS, async () => {
+      await this.#untilDone('making partitions', async () => monthsAhead(await this.#ensured()))
       if (now() - retiredAt < DAY_MS) return
       await this.#untilDone('dropping old months', () => this.#retire())
       retiredAt = now()

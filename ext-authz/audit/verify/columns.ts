@@ -3,7 +3,7 @@ import type { AuditOutcome, AuditRow } from '../../store/audit-row.ts'
 import { COLUMNS } from '../../store/columns.ts'
 import { type Completion, isCompletion, readCompletion } from '../completion.ts'
 import { halfHash } from '../keys.ts'
-import { outcomeAlone } from '../outcome.ts'
+import { outcomeAlone, outcomeTogether } from '../outcome.ts'
 import { HalfError, rowOf } from '../projection.ts'
 import { type AuditFault, rowFault } from './fault.ts'
 
@@ -66,8 +66,9 @@ function allowedOutcomes(
 ): readonly [AuditOutcome, ...AuditOutcome[]] {
   if (completion === undefined) return ['open', 'unknown']
   if (decision_bytes === undefined) return [outcomeAlone(completion)]
-  // Of a refused request that reached an upstream; one whose completion came late is `completed` all the same.
-  return verdict === 'deny' && completion.upstreamHost !== undefined ? ['bypass_suspect', 'completed'] : ['completed']
+  const outcome = outcomeTogether(verdict ?? 'pass', completion)
+  // A late completion, which the database judges, is a bypass only of what was refused.
+  return verdict === 'deny' ? [outcome] : [outcome, 'completed']
 }
 
 function shown(value: unknown): string {

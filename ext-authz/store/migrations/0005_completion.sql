@@ -50,7 +50,8 @@ BEGIN
       taken := taken || key;
     ELSE
       UPDATE sallyport.gateway_audit_logs AS g SET
-        outcome = 'completed',
+        -- An upstream must not see what was refused.
+        outcome = CASE WHEN g.verdict = 'deny' AND c.upstream_host IS NOT NULL THEN 'bypass_suspect' ELSE 'completed' END,
         status_code = coalesce(c.status_code, g.status_code),
         response_headers = coalesce(g.response_headers, c.response_headers),
         error_type = coalesce(g.error_type, c.error_type),

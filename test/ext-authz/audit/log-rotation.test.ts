@@ -133,18 +133,18 @@ describe('AU-1 the decision to rotate', () => {
     expect((await readdir(folder)).toSorted()).toEqual([rotatedLog(5_000), rotatedLog(5_001)])
   })
 
-  test('without a live log it asks again after a rotation, and nobody after an end', async () => {
+  test('without a live log it asks for one, whether it was rotated, removed, or never there', async () => {
     await writeFile(join(folder, rotatedLog(1)), '')
     expect([await rotate(), asked]).toEqual(['rotated', ['POST /reopen_logs']])
     await writeFile(join(folder, endedLog(2)), '')
     asked = []
-    expect([await rotate(), asked]).toEqual(['fits', []])
+    expect([await rotate(), asked]).toEqual(['rotated', ['POST /reopen_logs']])
   })
 
-  test('a folder that is not there yet has nothing to rotate', async () => {
+  test('a folder that was removed is made again, and Envoy opens its log there', async () => {
     await rm(folder, { recursive: true })
-    folders.pop()
-    expect(await rotate()).toBe('fits')
+    expect([await rotate(), asked]).toEqual(['rotated', ['POST /reopen_logs']])
+    expect((await stat(folder)).isDirectory()).toBe(true)
   })
 
   test('with nobody at the admin port it gives up soon and says so', async () => {

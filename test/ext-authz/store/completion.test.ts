@@ -106,9 +106,16 @@ test('AU-8 only rows that wait for a completion can be completed', async () => {
 test('AU-8 a completion fills empty columns only, but the status that came back replaces the one that was decided', async () => {
   const decided = { status_code: 403, problem: 'forbidden', error_type: 'forbidden', error_message: 'no such role' }
   const row = await write(openRow({ ...decided, verdict: 'deny' }))
-  const late = completionOf(row, { status_code: 0, problem: 'other', error_type: 'other', error_message: 'other' })
+  const other = { status_code: 0, problem: 'other', error_type: 'other', error_message: 'other' }
+  const late = completionOf(row, { ...other, upstream_host: undefined })
   await complete(late)
   expect(await stored(row)).toStrictEqual({ ...row, ...late, ...decided, status_code: 0 })
+})
+
+test('AU-1 a refused request that reached an upstream all the same is a suspected bypass, however late that is known', async () => {
+  const row = await write(openRow({ verdict: 'deny' }))
+  await complete(completionOf(row, { upstream_host: '10.0.0.1:80' }))
+  expect((await stored(row))?.outcome).toBe('bypass_suspect')
 })
 
 test('AU-8 a completion cannot touch what the decision wrote', async () => {
