@@ -130,7 +130,8 @@ async function longOutage(run: Run): Promise<MemorySample[]> {
     if (pid !== undefined) memory.push({ second: (performance.now() - began) / 1000, mb: residentMb(pid) })
   }, 1_000)
   try {
-    while (performance.now() - began < plan.seconds * 1000) await slice(run, 'down')
+    const slices = Math.max(1, Math.round(plan.seconds / plan.sliceSeconds))
+    for (let count = 0; count < slices; count++) await slice(run, 'down')
   } finally {
     clearInterval(sample)
   }
