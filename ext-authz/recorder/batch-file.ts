@@ -11,6 +11,9 @@ import type { Prepared, RecorderState } from './prepared.ts'
 const MAGIC = Buffer.from('SPBATCH1')
 const HASH_BYTES = 32
 
+/** Name of the file in the recorder's folder: the newest batch, with all cursors. */
+export const BATCH_FILE = 'batch'
+
 /** What the file holds: the newest batch, or, where nothing was written, the state alone. */
 export type Kept = Prepared | { readonly after: RecorderState }
 

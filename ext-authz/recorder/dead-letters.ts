@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { syncFolder, writeDurably } from '../audit/durable-file.ts'
 import { AUDIT_OUTCOMES } from '../store/audit-row.ts'
 import { type BatchRoot, ROOT_KINDS } from '../store/batch.ts'
+import type { RowKey } from '../store/errors.ts'
 import { asRow, type Entry, type LateEntry, type RowEntry } from './entry.ts'
 
 /** Folder of the dead letters inside the recorder's folder. */
@@ -62,9 +64,14 @@ export class DeadLetters {
   async put(entry: RowEntry | LateEntry, root: BatchRoot, refusal: Refusal): Promise<void> {
     await this.#makeRoom()
     await writeDurably(join(this.#folder, rootFile(root.number)), JSON.stringify(rootWire(root)))
-    const name = `${entry.timestamp}-${entry.id}.${entry.kind}.json`
+    const name = letterFile(entry, entry.kind)
     const letter = { v: 1, ...refusal, node: this.#node, root: root.number, ...entryWire(entry) }
     await this.#write(name, JSON.stringify(letter))
+  }
+
+  /** True where the row of this key was put aside: what else comes for it must wait for that one. */
+  hasRow(key: RowKey): boolean {
+    return this.#count > 0 && existsSync(join(this.#folder, letterFile(key, 'row')))
   }
 
   /** Puts a line of the log aside that makes no row. Rejects with {@link LettersFull}. */
@@ -91,12 +98,12 @@ export class DeadLetters {
   }
 }
 
-/** Reads the letters that hold a row, in order of time; `unreadable` is told of files that are none. */
+/** Reads the letters that hold a row, in order of time, a row before its late completion; `unreadable` is told of files that are none. */
 export async function* readLetters(
   folder: string,
   unreadable: (file: string, why: string) => void,
 ): AsyncGenerator<Letter, void, undefined> {
-  for (const name of (await readdir(folder)).filter((name) => ROW_LETTER.test(name)).toSorted()) {
+  for (const name of (await readdir(folder)).filter((name) => ROW_LETTER.test(name)).toSorted(rowsFirst)) {
     const file = join(folder, name)
     const read = RowLetter.safeParse(jsonOf(await readFile(file, 'utf8')))
     if (read.success) yield letterOf(file, read.data)
@@ -135,6 +142,15 @@ export async function removeSpareRoots(folder: string, now: number): Promise<voi
 
 /** The entry as it was to be written. */
 export const rowAnyway = (entry: RowEntry | LateEntry): RowEntry => (entry.kind === 'row' ? entry : asRow(entry))
+
+const letterFile = ({ timestamp, id }: RowKey, kind: 'row' | 'late') => `${timestamp}-${id}.${kind}.json`
+
+/** By key; of one key the row first. */
+function rowsFirst(left: string, right: string): number {
+  const key = (name: string) => name.replace(/\.(row|late)\.json$/, '')
+  if (key(left) !== key(right)) return key(left) < key(right) ? -1 : 1
+  return left < right ? 1 : -1
+}
 
 const ROW_LETTER = /^-?\d+-[0-9a-f-]{36}\.(row|late)\.json$/
 const ROOT_FILE = /^root-\d+\.json$/

@@ -59,8 +59,9 @@ export class Join {
     this.waiting = new Waiting(limits)
   }
 
+  /** A recorder that goes on from it remembers no request: `logTime` is past the end of all that were completed. */
   get state(): JoinState {
-    return this.#state
+    return { ...this.#state, logTime: Math.max(this.#state.logTime, this.#recent.newest) }
   }
 
   /** How much `take` would give. `bytes`: of the halves. */

@@ -4,6 +4,7 @@ import type { SigningKey } from '../audit/signing-key.ts'
 import type { AuditMaintainer } from '../store/maintainer.ts'
 import type { AuditWriter } from '../store/writer.ts'
 import { Alarms } from './alarms.ts'
+import { BATCH_FILE } from './batch-file.ts'
 import { DeadLetters, LETTERS_FOLDER } from './dead-letters.ts'
 import type { RecorderMetrics } from './metrics.ts'
 import { Outbox } from './outbox.ts'
@@ -37,8 +38,6 @@ export interface Stuck {
   readonly since: number
 }
 
-/** In the recorder's folder: the newest batch, with all cursors. */
-const BATCH_FILE = 'batch'
 /** What a recorder is put together from. */
 export interface Parts {
   readonly alarms: Alarms

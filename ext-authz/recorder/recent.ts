@@ -25,6 +25,11 @@ export class Recent {
     return this.#forgottenUntil
   }
 
+  /** When the last of the remembered requests ended, epoch µs; 0 where there is none. */
+  get newest(): number {
+    return Math.max(this.#youngUntil, this.#oldUntil)
+  }
+
   /** When a remembered request began, epoch µs. */
   beginning(requestId: string): number | undefined {
     return this.#young.get(requestId) ?? this.#old.get(requestId)

@@ -53,7 +53,8 @@ export class Sender {
     }
   }
 
-  async #deliver(part: Part): Promise<void> {
+  async #deliver(given: Part): Promise<void> {
+    const part = { ...given, entries: given.entries.filter((entry) => !this.#isAnswered(entry)) }
     const refused = await this.#attempt(part)
     if (refused === undefined) return
     const { entries, ended, root } = part
@@ -70,18 +71,39 @@ export class Sender {
     await this.#deliver({ entries: entries.slice(half), ended, root })
   }
 
+  /**
+   * A decision without its completion, of a request whose row may be there already, leaves nothing behind where it is. The row of a
+   * dead letter is not there yet, and comes: it would find its place taken.
+   */
+  #isAnswered(entry: Writable): boolean {
+    return entry.kind === 'row' && !entry.sure && entry.line === undefined && this.#options.letters.hasRow(entry)
+  }
+
   /** What is left to write once those that the store has named are dealt with: fewer late completions, or fewer entries. */
   async #sortOut(part: Part, named: readonly Writable[], refused: RowRefused): Promise<readonly Writable[]> {
     const late = named.filter((entry) => entry.kind === 'late')
-    if (refused.sqlstate === NO_SUCH_ROW && late.length > 0) {
-      return part.entries.map((entry) => (entry.kind === 'late' && late.includes(entry) ? asRow(entry) : entry))
-    }
+    if (refused.sqlstate === NO_SUCH_ROW && late.length > 0) return this.#asRows(part, late, refused)
     // A row and its late completion may be in one batch; the sentence is about one of them.
     const kind = refused.sqlstate === NOT_OPEN ? 'late' : 'row'
     const ofKind = named.filter((entry) => entry.kind === kind)
     const guilty = ofKind.length > 0 ? ofKind : named
     for (const entry of guilty) await this.#putAside(entry, part.root, refused)
     return part.entries.filter((entry) => !guilty.includes(entry))
+  }
+
+  /** Late completions without a row are rows; but where the row is a dead letter, they wait beside it. */
+  async #asRows(
+    { entries, root }: Part,
+    late: readonly LateEntry[],
+    refused: RowRefused,
+  ): Promise<readonly Writable[]> {
+    const left: Writable[] = []
+    for (const entry of entries) {
+      if (entry.kind !== 'late' || !late.includes(entry)) left.push(entry)
+      else if (this.#options.letters.hasRow(entry)) await this.#putAside(entry, root, refused)
+      else left.push(asRow(entry))
+    }
+    return left
   }
 
   async #attempt({ entries, ended, root }: Part): Promise<RowRefused | undefined> {

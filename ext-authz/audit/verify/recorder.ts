@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readBatch } from '../../recorder/batch-file.ts'
+import { BATCH_FILE, readBatch } from '../../recorder/batch-file.ts'
 import { LETTERS_FOLDER, readLetters } from '../../recorder/dead-letters.ts'
 import type { RowKey } from '../../store/errors.ts'
 import { NO_ROOT } from '../roots.ts'
@@ -16,9 +16,6 @@ export interface RecorderKnowledge {
 
 /** Name of a row among the parked ones. */
 export const parkedKey = ({ timestamp, id }: RowKey): string => `${timestamp} ${id}`
-
-/** Where the recorder keeps its newest batch, inside its folder. */
-const BATCH_FILE = 'batch'
 
 /** Asks the folder of a recorder, running or not; knows nothing where there is none. Throws, naming the file, where one was changed. */
 export async function askRecorder(folder: string): Promise<RecorderKnowledge> {

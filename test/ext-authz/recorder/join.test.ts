@@ -202,6 +202,18 @@ test('AU-1 a decision of before a restart that may have its row already does not
   expect(bench.made()).toEqual(['row open e1 unsure', 'row open e2', 'row open e3'])
 })
 
+test('AU-1 a restart right after a completion knows that the request may have its row, though the log’s time lags behind', () => {
+  const before = new Bench()
+  before.decide('a', 'e1')
+  before.complete('a')
+  before.join.advance(BEGINNING - SECOND)
+  const after = new Bench({ state: before.join.state })
+  after.decide('a', 'e2')
+  after.join.end(BEGINNING + SECOND)
+  expect(after.doubted).toEqual(['e2'])
+  expect(leavesOf(after.join.take().entries).map(({ kind }) => kind)).toEqual(['superseded'])
+})
+
 test('AU-1 memory is bounded: where too many wait, those read first are written open early', () => {
   const bench = new Bench({ decisions: 2 })
   for (const id of ['a', 'b', 'c', 'd']) bench.decide(id, id)

@@ -6,8 +6,9 @@ import { rowId } from '../../../ext-authz/audit/keys.ts'
 import { NO_ROOT } from '../../../ext-authz/audit/roots.ts'
 import { openSigningKey } from '../../../ext-authz/audit/signing-key.ts'
 import { DeadLetters, LettersFull } from '../../../ext-authz/recorder/dead-letters.ts'
-import type { Entry } from '../../../ext-authz/recorder/entry.ts'
+import type { Entry, RowEntry } from '../../../ext-authz/recorder/entry.ts'
 import { prepare } from '../../../ext-authz/recorder/prepared.ts'
+import { replayDeadLetters } from '../../../ext-authz/recorder/replay.ts'
 import { passesByItself, Sender } from '../../../ext-authz/recorder/sender.ts'
 import { NOT_ENCODABLE, RowRefused } from '../../../ext-authz/store/errors.ts'
 import type { AuditWriter } from '../../../ext-authz/store/writer.ts'
@@ -19,7 +20,7 @@ const key = (id: string) => ({ timestamp: BEGINNING, id: rowId(NODE, id) })
 const decision = (id: string) => ({ event: `${NODE}.boot.${id}`, json: Buffer.from(decisionJson(id)) })
 const line = (id: string, contentType = 'text/plain') => Buffer.from(lineJson(id, { content_type: contentType }))
 
-const open = (id: string): Entry => ({
+const open = (id: string): RowEntry => ({
   kind: 'row',
   ...key(id),
   outcome: 'open',
@@ -74,7 +75,7 @@ async function send(
   )
   const rows = [...store.rows.values()].map(({ request_id, outcome }) => `${request_id} ${outcome}`).toSorted()
   const letters = readdirSync(folder).filter((name) => /\.(row|late)\.json$/.test(name))
-  return { rows, letters, store }
+  return { rows, letters, store, folder }
 }
 
 test('AU-1 a refused row does not keep the open rows of its batch from ending with their Envoy', async () => {
@@ -95,19 +96,38 @@ test('AU-8 of thousand rows one is refused: about twenty transactions, not a tho
   expect(store.writes).toBeLessThan(25)
 })
 
-test('AU-1 when a row cannot be written, its late completion in the same batch becomes a row', async () => {
-  const refuseOpen = (store: MemoryStore): AuditWriter => ({
-    write: async (batch) => {
-      const bad = batch.rows.filter(({ outcome }) => outcome === 'open')
-      if (bad.length > 0) throw new RowRefused('no integer', NOT_ENCODABLE, bad)
-      return store.write(batch)
-    },
-    lastRoot: (node) => store.lastRoot(node),
-    close: () => store.close(),
+/** Refuses rows without a completion, naming them. */
+const refuseOpen = (store: MemoryStore): AuditWriter => ({
+  write: async (batch) => {
+    const bad = batch.rows.filter(({ outcome }) => outcome === 'open')
+    if (bad.length > 0) throw new RowRefused('no integer', NOT_ENCODABLE, bad)
+    return store.write(batch)
+  },
+  lastRoot: (node) => store.lastRoot(node),
+  close: () => store.close(),
+})
+
+test('AU-8 the late completion of a row in the dead letters waits beside it, and replay makes one whole row of both', async () => {
+  const { rows, letters, store, folder } = await send([open('a'), late('a')], { writer: refuseOpen })
+  expect(rows).toEqual([])
+  const name = `${BEGINNING}-${rowId(NODE, 'a')}`
+  expect(letters.toSorted()).toEqual([`${name}.late.json`, `${name}.row.json`])
+  expect(await replayDeadLetters(folder, store)).toEqual({ written: 2, kept: [] })
+  const [row] = store.rows.values()
+  expect(row).toMatchObject({ request_id: 'a', outcome: 'completed', event_id: decision('a').event, status_code: 200 })
+})
+
+test('AU-8 a decision of a request whose row is a dead letter does not take that row’s place', async () => {
+  const second: Entry = { ...open('a'), decision: { ...decision('a'), event: `${NODE}.boot.second` }, sure: false }
+  const { rows, letters, store, folder } = await send([whole('a', 'poison'), second, { ...open('b'), sure: false }])
+  expect(rows).toEqual(['b open'])
+  expect(letters).toHaveLength(1)
+  store.poison = () => false
+  expect(await replayDeadLetters(folder, store)).toEqual({ written: 1, kept: [] })
+  expect(store.rows.get(`${BEGINNING} ${rowId(NODE, 'a')}`)).toMatchObject({
+    outcome: 'completed',
+    event_id: decision('a').event,
   })
-  const { rows, letters } = await send([open('a'), late('a')], { writer: refuseOpen })
-  expect(rows).toEqual(['a completed'])
-  expect(letters).toEqual([`${BEGINNING}-${rowId(NODE, 'a')}.row.json`])
 })
 
 test('AU-8 a batch of which nothing can be written leaves its root and its letters', async () => {
