@@ -4,6 +4,7 @@ import { decisionText } from './audit/decision-text.ts'
 import { AUDIT_MARKS, eventMark } from './audit/mark.ts'
 import { denyResponse, type ProblemStyle, type passResponse } from './check-response.ts'
 import type { Outcome, Trail } from './decide.ts'
+import type { UnaryCall } from './grpc-server.ts'
 import type { LivePolicy } from './live-policy.ts'
 import type { CheckMetrics } from './metrics.ts'
 import type { Request } from './request.ts'
@@ -39,42 +40,65 @@ export interface Inquiry {
  * Answers Checks: the decision is written first, and no answer leaves before it is (design.md §1.6). Where it cannot be written the
  * route's policy decides: 503, or on its way and counted (AU-1).
  */
-export function answering(options: AnswerOptions): (outcome: Outcome, inquiry: Inquiry) => Promise<Buffer> {
-  const { metrics } = options
+export function answering(options: AnswerOptions): (outcome: Outcome, inquiry: Inquiry, call: UnaryCall) => void {
   const alarms = alarmsOf(options)
-  return async function answer(outcome, inquiry) {
+  return function answer(outcome, inquiry, call) {
     const decided = performance.now()
-    const event = await recorded(outcome, inquiry, decided, options, alarms)
-    const answered = event === undefined ? unrecorded(outcome, inquiry.live) : outcome
-    metrics.observe(answered, { ...inquiry, decided, identifyMs: inquiry.trail.identifyMs })
-    sayDecision(answered, event, inquiry, options)
-    if (event !== undefined) return bytesOf(answered, eventMark(event), inquiry, options)
-    const audit = answered === outcome ? 'skipped' : 'refused'
-    metrics.unrecorded(audit)
-    alarms.unrecorded({ correlationId: inquiry.request.correlationId, route: inquiry.live?.policy.route, audit })
-    return bytesOf(answered, AUDIT_MARKS[audit], inquiry, options)
+    const text = recordOf(outcome, inquiry, decided, options, alarms)
+    function written(event: string | undefined): void {
+      try {
+        call.send(answerOf(outcome, { inquiry, decided, event }, options, alarms))
+      } catch (error) {
+        call.fail(error)
+      }
+    }
+    if (text === undefined) written(undefined)
+    else options.spool.append(text, written)
   }
 }
 
-/** The event id of the written decision; undefined where it was not written. */
-function recorded(
+/** The record of a decision; undefined where none can be written. */
+function recordOf(
   outcome: Outcome,
   inquiry: Inquiry,
   decided: number,
-  { spool, quota, now }: AnswerOptions,
+  { quota, now }: AnswerOptions,
   alarms: Alarms,
-): Promise<string | undefined> | undefined {
+): string | undefined {
   if (quota.level() === 'full') return undefined
   const totalUs = Math.round((decided - inquiry.arrived) * 1000)
-  let text: string
   try {
-    text = decisionText(inquiry, outcome, { decidedAt: Math.round(now() * 1000), totalUs })
+    return decisionText(inquiry, outcome, { decidedAt: Math.round(now() * 1000), totalUs })
   } catch (err) {
     // A fault of ours, for one request: it ends as one that could not be written.
     alarms.unwritable({ err, correlationId: inquiry.request.correlationId })
     return undefined
   }
-  return new Promise((resolve) => spool.append(text, resolve))
+}
+
+/** What became of a decision: `event` is its event id, undefined where it was not written. */
+interface Filed {
+  readonly inquiry: Inquiry
+  readonly decided: number
+  readonly event: string | undefined
+}
+
+/** Counts the answer, says it where that is wanted, and gives its bytes. */
+function answerOf(
+  outcome: Outcome,
+  { inquiry, decided, event }: Filed,
+  options: AnswerOptions,
+  alarms: Alarms,
+): Buffer | string {
+  const { request, live, trail, arrived, read } = inquiry
+  const answered = event === undefined ? unrecorded(outcome, live) : outcome
+  options.metrics.observe(answered, { arrived, read, decided, identifyMs: trail.identifyMs })
+  sayDecision(answered, event, inquiry, options)
+  if (event !== undefined) return bytesOf(answered, eventMark(event), inquiry, options)
+  const audit = answered === outcome ? 'skipped' : 'refused'
+  options.metrics.unrecorded(audit)
+  alarms.unrecorded({ correlationId: request.correlationId, route: live?.policy.route, audit })
+  return bytesOf(answered, AUDIT_MARKS[audit], inquiry, options)
 }
 
 /** A refusal stays what it is. What would pass goes on only where the route says so (AZ-7). */
@@ -83,8 +107,13 @@ function unrecorded(outcome: Outcome, live: LivePolicy | undefined): Outcome {
   return outage('The gateway cannot take this request now; try again shortly.')
 }
 
-function bytesOf(answered: Outcome, mark: string, { request }: Inquiry, { encode, style }: AnswerOptions): Buffer {
-  if (typeof answered === 'string') return Buffer.from(answered + mark, 'latin1')
+function bytesOf(
+  answered: Outcome,
+  mark: string,
+  { request }: Inquiry,
+  { encode, style }: AnswerOptions,
+): Buffer | string {
+  if (typeof answered === 'string') return answered + mark
   return Buffer.concat([encode(denyResponse(answered, request, style)), Buffer.from(mark, 'latin1')])
 }
 

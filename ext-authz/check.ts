@@ -5,6 +5,7 @@ import { READ_PASSED } from './audit/audited-policy.ts'
 import { stageText } from './audit/stage-text.ts'
 import { passResponse } from './check-response.ts'
 import { decide, type Outcome, type Surroundings } from './decide.ts'
+import type { UnaryCall } from './grpc-server.ts'
 import type { KeySets } from './identity/key-sets.ts'
 import { LivePolicies } from './live-policy.ts'
 import type { Memo } from './memo.ts'
@@ -30,19 +31,23 @@ interface Bench {
  * `envoy.service.auth.v3.Authorization/Check` as a function of the decoded request: read, decide, record, answer. A refusal is a
  * denied response, a fault of ours a 500 problem; only encoding can fail. `arrived` is when the Check came, by `performance.now()`.
  */
-export function createCheck(options: CheckOptions): (check: CheckParts, arrived?: number) => Promise<Buffer> {
+export function createCheck(options: CheckOptions): (check: CheckParts, call: UnaryCall, arrived?: number) => void {
   const policies = new LivePolicies()
   const encodePass: Surroundings['encodePass'] = (pass) => options.encode(passResponse(pass)).toString('latin1')
   const bench: Bench = { options, around: { ...options, encodePass }, alarms: alarmsOf(options) }
   const answer = answering(options)
-  return function check(parts, arrived = performance.now()) {
+  return function check(parts, call, arrived = performance.now()) {
     const request = readRequest(parts)
     const live = policies.of(request.policyText)
     const trail = { stages: '', known: undefined, target: undefined, identifyMs: undefined }
     const inquiry: Inquiry = { request, live, trail, arrived, read: performance.now() }
     const outcome = judged(inquiry, bench)
-    if (!(outcome instanceof Promise)) return answer(outcome, inquiry)
-    return outcome.catch((error: unknown) => fault(error, inquiry, bench)).then((late) => answer(late, inquiry))
+    if (outcome instanceof Promise) {
+      outcome
+        .catch((error: unknown) => fault(error, inquiry, bench))
+        .then((late) => answer(late, inquiry, call))
+        .catch((error: unknown) => call.fail(error))
+    } else answer(outcome, inquiry, call)
   }
 }
 

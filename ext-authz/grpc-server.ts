@@ -1,8 +1,19 @@
 import { rm } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 
-/** One unary method: the message's bytes in, the answer's bytes out; at once where nothing must be waited for. */
-export type UnaryMethod = (message: Buffer) => Buffer | Promise<Buffer>
+/**
+ * One unary method: gets the message's bytes and answers the call, now or later. What it throws fails the call. Callbacks instead of
+ * promises: a call's garbage is most of what it costs.
+ */
+export type UnaryMethod = (message: Buffer, call: UnaryCall) => void
+
+/** Where an answer goes: one of the two is called, once. */
+export interface UnaryCall {
+  /** The answer as bytes, or as text of one character a byte. */
+  send(message: Buffer | string): void
+  /** Ends the call with the error's code, INTERNAL where it has none. */
+  fail(error: unknown): void
+}
 
 /** What a gRPC call ends with besides its message; the codes are those of google.rpc.Code. */
 export class GrpcError extends Error {
@@ -27,9 +38,10 @@ const MAX_CONNECTIONS = 256
 /** Of a connection; one Check fits into it, so that Envoy never waits for a window. */
 const WINDOW_BYTES = 1 << 20
 
-const HEADERS = { ':status': 200, 'content-type': 'application/grpc' }
+/** As a list they are sent as they are; as an object they are copied for each call. Nobody reads a date here. */
+const HEADERS = [':status', '200', 'content-type', 'application/grpc'] as const
 const TRAILERS_OK = { 'grpc-status': '0' }
-const NO_BODY_YET = { waitForTrailers: true }
+const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
 
 /** A gRPC server on a Unix socket. */
 export interface GrpcServer {
@@ -45,6 +57,8 @@ export interface GrpcServer {
 export async function serveGrpc(socket: string, methods: ReadonlyMap<string, UnaryMethod>): Promise<GrpcServer> {
   const server = createServer({
     maxSessionMemory: MAX_SESSION_MEMORY,
+    // Only our own headers would be checked, for each call.
+    strictSingleValueFields: false,
     settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: WINDOW_BYTES, enablePush: false },
   })
   server.maxConnections = MAX_CONNECTIONS
@@ -78,17 +92,16 @@ export async function serveGrpc(socket: string, methods: ReadonlyMap<string, Una
 }
 
 /** One call from its headers to its trailers. */
-class Call {
+class Call implements UnaryCall {
   readonly #stream: ServerHttp2Stream
   #read: Buffer | undefined
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, methods: ReadonlyMap<string, UnaryMethod>) {
     this.#stream = stream
     const method = methods.get(String(headers[':path']))
-    // The caller gave up or its connection broke: nobody is left to tell.
-    stream.on('error', () => undefined)
+    stream.on('error', ignore)
     if (method === undefined) {
-      this.#fail(new GrpcError(GRPC.UNIMPLEMENTED, `no method ${headers[':path']}`))
+      this.fail(new GrpcError(GRPC.UNIMPLEMENTED, `no method ${headers[':path']}`))
       return
     }
     stream.on('data', (chunk: Buffer) => this.#take(chunk))
@@ -100,40 +113,41 @@ class Call {
     this.#read = this.#read === undefined ? chunk : Buffer.concat([this.#read, chunk])
     if (this.#read.length <= MAX_MESSAGE_BYTES + PREFIX_BYTES) return
     this.#read = undefined
-    this.#fail(new GrpcError(GRPC.RESOURCE_EXHAUSTED, `a message of more than ${MAX_MESSAGE_BYTES} bytes`))
+    this.fail(new GrpcError(GRPC.RESOURCE_EXHAUSTED, `a message of more than ${MAX_MESSAGE_BYTES} bytes`))
   }
 
   #answer(method: UnaryMethod): void {
     if (this.#stream.headersSent) return
+    const read = this.#read
+    // A stream that has ended lives until the next full collection, and the message with all that was read beside it.
+    this.#read = undefined
     try {
-      const answer = method(messageIn(this.#read))
-      if (answer instanceof Promise)
-        answer.then(
-          (late) => this.#send(late),
-          (error: unknown) => this.#fail(error),
-        )
-      else this.#send(answer)
+      method(messageIn(read), this)
     } catch (error) {
-      this.#fail(error)
+      this.fail(error)
     }
   }
 
-  #send(message: Buffer): void {
+  send(message: Buffer | string): void {
     const stream = this.#stream
-    if (stream.destroyed) return
+    if (stream.destroyed || stream.closed || stream.headersSent) return
     stream.once('wantTrailers', sendOk)
-    stream.respond(HEADERS, NO_BODY_YET)
+    stream.respond(HEADERS, WITH_TRAILERS)
     stream.end(framed(message))
   }
 
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     const stream = this.#stream
-    if (stream.destroyed) return
+    if (stream.destroyed || stream.closed || stream.headersSent) return
     const code = error instanceof GrpcError ? error.code : GRPC.INTERNAL
     const message = encodeURI((error instanceof Error ? error.message : String(error)).toWellFormed())
-    stream.respond({ ...HEADERS, 'grpc-status': String(code), 'grpc-message': message }, { endStream: true })
+    stream.respond([...HEADERS, 'grpc-status', String(code), 'grpc-message', message], { endStream: true })
     stream.resume()
   }
+}
+
+function ignore(): void {
+  // The caller gave up or its connection broke: nobody is left to tell.
 }
 
 function sendOk(this: ServerHttp2Stream): void {
@@ -148,10 +162,11 @@ function messageIn(read: Buffer | undefined): Buffer {
   return read.subarray(PREFIX_BYTES)
 }
 
-function framed(message: Buffer): Buffer {
+function framed(message: Buffer | string): Buffer {
   const bytes = Buffer.allocUnsafe(PREFIX_BYTES + message.length)
   bytes[0] = 0
   bytes.writeUInt32BE(message.length, 1)
-  message.copy(bytes, PREFIX_BYTES)
+  if (typeof message === 'string') bytes.write(message, PREFIX_BYTES, 'latin1')
+  else message.copy(bytes, PREFIX_BYTES)
   return bytes
 }

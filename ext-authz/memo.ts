@@ -11,7 +11,7 @@ import type { TargetName } from './verdict.ts'
 export const MAX_TOKENS = 10_500
 /** Most policies whose consent is remembered for one token. */
 const MAX_CONSENTS = 32
-/** Most texts of stages that are shared between tokens: callers with equal roles and scopes have equal ones. */
+/** Most texts of stages, and lists of roles and scopes, that are shared between tokens: callers with equal roles and scopes have equal ones. */
 const MAX_TEXTS = 4096
 
 /** A verified token: who it is, under which generation of keys, and which policies it has satisfied. */
@@ -23,7 +23,7 @@ export interface KnownToken {
   /** Epoch ms after which nothing here may be used. */
   readonly validUntil: number
   /** Of requests that passed every caller stage, the newest last; a list, because most callers use few routes. */
-  readonly consents: Consent[]
+  consents: readonly Consent[]
   /** For records: {@link identityText}. */
   readonly identityText: string
   /** For records: {@link verifiedText}, shared by all tokens of one key. */
@@ -40,6 +40,8 @@ export interface Consent {
   readonly target: TargetName | undefined
 }
 
+const NO_CONSENTS: readonly Consent[] = []
+
 /**
  * Verified tokens by the SHA-256 of the `Authorization` header that carried them and the issuers they were verified for (design.md
  * §4). Only successes are kept: refused tokens cost a stranger's own requests, not our memory. One token is verified once at a time.
@@ -48,6 +50,7 @@ export class Memo {
   readonly #known: LRUCache<string, KnownToken> | undefined
   readonly #verifying = new Map<string, Promise<Verified>>()
   readonly #texts = new Map<string, string>()
+  readonly #lists = new Map<string, readonly string[]>()
 
   /** `max` 0 remembers nothing: every request verifies its token again. */
   constructor(max = MAX_TOKENS) {
@@ -77,11 +80,11 @@ export class Memo {
     const validUntil = trialEnd > now ? Math.min(expiry, trialEnd) : expiry
     const known: KnownToken = {
       kind: 'known',
-      identity,
+      identity: this.#lean(identity),
       keys,
       generation,
       validUntil,
-      consents: [],
+      consents: NO_CONSENTS,
       identityText: identityText(identity),
       verifiedText: this.#shared(verifiedText(verified.verification)),
     }
@@ -91,14 +94,36 @@ export class Memo {
 
   /** Remembers that a token satisfied every caller stage of a policy, with the answer to give. */
   consent(known: KnownToken, { live, answer, stages, target }: Consent): void {
-    if (known.consents.length >= MAX_CONSENTS) known.consents.length = 0
-    known.consents.push({ live, answer, stages: this.#shared(stages), target })
+    const before = known.consents.length < MAX_CONSENTS ? known.consents : NO_CONSENTS
+    // Not pushed: an array that grows has room for 16 more, which most tokens never need.
+    known.consents = [...before, { live, answer, stages: this.#shared(stages), target }]
   }
 
   /** What {@link consent} remembered. */
   consented(known: KnownToken, live: LivePolicy): Consent | undefined {
     for (const consent of known.consents) if (consent.live === live) return consent
     return undefined
+  }
+
+  /** The same identity, with what it has in common with others only once in memory. */
+  #lean(identity: Identity): Identity {
+    const { issuer, roles, scopes } = identity
+    return Object.freeze({
+      ...identity,
+      issuer: this.#shared(issuer),
+      roles: this.#sharedList(roles),
+      scopes: this.#sharedList(scopes),
+    })
+  }
+
+  #sharedList<Item extends string>(list: readonly Item[]): readonly Item[] {
+    const key = JSON.stringify(list)
+    const shared = this.#lists.get(key)
+    // The key is made of the items, so they are the same.
+    if (shared !== undefined) return shared as readonly Item[]
+    if (this.#lists.size >= MAX_TEXTS) this.#lists.clear()
+    this.#lists.set(key, list)
+    return list
   }
 
   #shared(text: string): string {

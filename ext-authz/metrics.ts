@@ -1,6 +1,7 @@
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { Counter, type Registry } from 'prom-client'
 import { PROBLEMS } from '../policies/problems.ts'
 import type { Outcome } from './decide.ts'
+import { LatencyHistogram, type LatencySeries } from './latency-histogram.ts'
 
 /** Upper bounds, s: most stages take microseconds, a first token or a slow disk milliseconds (OB-1). */
 const BUCKETS_S = [
@@ -20,8 +21,8 @@ export class CheckMetrics {
   readonly withoutPolicy: Counter
   readonly #verdicts: ReadonlyMap<string, { inc(): void }>
   readonly #unrecorded: ReadonlyMap<string, { inc(by?: number): void }>
-  readonly #total: Histogram
-  readonly #stages: Readonly<Record<'read' | 'identify' | 'admit' | 'record', { observe(seconds: number): void }>>
+  readonly #total: LatencySeries
+  readonly #stages: Readonly<Record<'read' | 'identify' | 'admit' | 'record', LatencySeries>>
 
   constructor(registry: Registry) {
     const verdicts = new Counter({
@@ -40,24 +41,24 @@ export class CheckMetrics {
     this.#unrecorded = new Map(['skipped', 'refused'].map((audit) => [audit, unrecorded.labels(audit)]))
     // An alert needs a zero to rise from.
     for (const counter of this.#unrecorded.values()) counter.inc(0)
-    this.#total = new Histogram({
+    this.#total = new LatencyHistogram({
       name: 'ext_authz_check_seconds',
       help: 'Time from the arrival of a Check to its answer.',
       buckets: BUCKETS_S,
-      registers: [registry],
-    })
-    const stages = new Histogram({
+      registry,
+    }).series()
+    const stages = new LatencyHistogram({
       name: 'ext_authz_stage_seconds',
       help: 'Time of one stage of a Check: read, identify (tokens seen for the first time), admit, record (until it is written).',
-      labelNames: ['stage'],
+      label: 'stage',
       buckets: BUCKETS_S,
-      registers: [registry],
+      registry,
     })
     this.#stages = {
-      read: stages.labels('read'),
-      identify: stages.labels('identify'),
-      admit: stages.labels('admit'),
-      record: stages.labels('record'),
+      read: stages.series('read'),
+      identify: stages.series('identify'),
+      admit: stages.series('admit'),
+      record: stages.series('record'),
     }
     this.withoutPolicy = new Counter({
       name: 'ext_authz_without_policy_total',

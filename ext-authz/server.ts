@@ -1,6 +1,6 @@
 import type { Health } from '../runtime/health.ts'
 import { CheckReader } from './check-reader.ts'
-import { GRPC, GrpcError, type GrpcServer, serveGrpc, type UnaryMethod } from './grpc-server.ts'
+import { GRPC, GrpcError, type GrpcServer, serveGrpc, type UnaryCall, type UnaryMethod } from './grpc-server.ts'
 import type { CheckParts } from './request.ts'
 
 const SERVICE = 'envoy.service.auth.v3.Authorization'
@@ -13,19 +13,19 @@ export function serveChecks(options: {
   readonly socket: string
   readonly health: Health
   /** `arrived` by `performance.now()`. */
-  readonly check: (request: CheckParts, arrived: number) => Buffer | Promise<Buffer>
+  readonly check: (request: CheckParts, call: UnaryCall, arrived: number) => void
 }): Promise<GrpcServer> {
   const { check, health } = options
   const reader = new CheckReader()
   const methods = new Map<string, UnaryMethod>([
     [
       `/${SERVICE}/Check`,
-      (message) => {
+      (message, call) => {
         const arrived = performance.now()
-        return check(reader.read(message), arrived)
+        check(reader.read(message), call, arrived)
       },
     ],
-    ['/grpc.health.v1.Health/Check', (message) => healthOf(message, health)],
+    ['/grpc.health.v1.Health/Check', (message, call) => call.send(healthOf(message, health))],
   ])
   return serveGrpc(options.socket, methods)
 }

@@ -15,6 +15,8 @@ export interface AuditedPolicy {
   readonly about: string
   /** The stages that every request under the policy has passed: read and policy. */
   readonly opening: string
+  /** The end of the identify stage of who was identified: where the rule stands, and the stage's bracket. */
+  readonly identified: string
   readonly headers: HeaderRules
   /** Names of the parameters that are recorded; undefined: none. */
   readonly query: ReadonlySet<string> | undefined
@@ -24,13 +26,14 @@ export interface AuditedPolicy {
 
 /** Prepares the records of a policy; `text` is its text as it travels, whose hash is its version. */
 export function auditedPolicy(policy: RoutePolicy, text: string): AuditedPolicy {
-  const { gateway, type, route, source, rbac, audit, path } = policy
+  const { gateway, type, route, source, sources, rbac, audit, path } = policy
   const version = hash('sha256', text, 'base64url').slice(0, VERSION_LENGTH)
   const passed = stageText('policy', { kind: 'pass', facts: { path } })
   return {
     names: members({ gateway, gateway_type: type, route, policy_version: version, source }),
     about: rbac === undefined ? '' : members({ action: rbac.action, resource: rbac.resource }),
     opening: `${READ_PASSED},${passed}`,
+    identified: `${sources?.identity === undefined ? '' : members({ source: sources.identity })}}`,
     headers: headerRules(audit.headers),
     query: audit.query === undefined || audit.query.length === 0 ? undefined : new Set(audit.query),
     body: audit.body === undefined ? undefined : bodyRule(audit.body),

@@ -1,7 +1,6 @@
 import type { Identity } from '../identity/identity.ts'
 import { members } from './audited-policy.ts'
 import type { AuditedIdentity } from './decision.ts'
-import { quoted } from './text.ts'
 
 /** By which issuer, key and algorithm a token was verified. */
 export interface Verification {
@@ -35,13 +34,10 @@ export function verifiedText({ issuerName, issuer, kid, algorithm }: Verificatio
   return `{"stage":"identify","verdict":"pass","facts":{${facts},"expires_at":`
 }
 
-/** The identify stage of a request whose token was verified now or, `remembered`, before; `expires_at` is `exp`, epoch s. */
-export function identifiedText(
-  verified: string,
-  { expiresAt }: Identity,
-  remembered: boolean,
-  source: string | undefined,
-): string {
-  const rule = source === undefined ? '' : `,"source":${quoted(source)}`
-  return `${verified}${expiresAt / 1000},"remembered":${remembered}}${rule}}`
+/**
+ * The identify stage of a request whose token was verified now or, `remembered`, before, up to what its policy says of it
+ * (`identified` of an AuditedPolicy); `expires_at` is `exp`, epoch s.
+ */
+export function identifiedText(verified: string, { expiresAt }: Identity, remembered: boolean): string {
+  return `${verified}${expiresAt / 1000},"remembered":${remembered}}`
 }

@@ -16,7 +16,7 @@ const CREDENTIALS = ['authorization', 'x-api-key', 'proxy-authorization', 'cooki
 const SENSITIVE_NAME = /token|secret|passw|pwd|key|auth|cookie|session|credential|signature|jwt|otp/i
 
 /** Whether a header's or parameter's name says that its value gives access to something. */
-export function isSensitive(name: string): boolean {
+function isSensitive(name: string): boolean {
   return SENSITIVE_NAME.test(name)
 }
 

@@ -3,7 +3,7 @@ import { type BatchRoot, LEAF_KINDS, type Leaf, ROOT_KINDS, type RootKind } from
 import { keyId } from './signing-key.ts'
 
 /** Bytes of one leaf: kind (u8, 1 + its place in LEAF_KINDS), timestamp (i64, µs), id (16), hash (32); numbers big-endian. */
-export const LEAF_BYTES = 57
+const LEAF_BYTES = 57
 const HASH_BYTES = 32
 const ID_AT = 9
 const HASH_AT = 25
@@ -60,7 +60,7 @@ const DOMAIN = 'sallyport audit root 1'
  * SHA-256 of: `sallyport audit root 1` ‖ kind (u8) ‖ previous (32) ‖ length of node (u16) ‖ node ‖ number (u64) ‖ made_at (i64) ‖ leaves.
  * The length and the fixed sizes make it impossible that two different contents have the same bytes.
  */
-export function rootHash({ kind, node, number, made_at, previous, leaves }: Omit<RootContent, 'leaf_count'>): Buffer {
+function rootHash({ kind, node, number, made_at, previous, leaves }: Omit<RootContent, 'leaf_count'>): Buffer {
   const name = Buffer.from(node, 'utf8')
   const numbers = Buffer.alloc(16)
   numbers.writeBigUInt64BE(BigInt(number))

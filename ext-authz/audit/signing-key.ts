@@ -5,7 +5,7 @@ import { readSecretFile } from '../../runtime/secret.ts'
 import { writeDurably } from './durable-file.ts'
 
 /** Names in the recorder's folder. The private one never leaves it; `audit verify` needs the public one. */
-export const PRIVATE_KEY_FILE = 'signing-key.pem'
+const PRIVATE_KEY_FILE = 'signing-key.pem'
 export const PUBLIC_KEY_FILE = 'signing-key.pub.pem'
 
 /** What roots are signed with (Ed25519). */

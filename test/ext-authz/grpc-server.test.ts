@@ -12,8 +12,18 @@ afterEach(async () => {
 })
 
 const METHODS = new Map<string, UnaryMethod>([
-  ['/test.Echo/Now', (message) => message],
-  ['/test.Echo/Later', async (message) => message],
+  ['/test.Echo/Now', (message, call) => call.send(message)],
+  ['/test.Echo/Later', (message, call) => void setImmediate(() => call.send(message))],
+  ['/test.Echo/Text', (message, call) => call.send(message.toString('latin1'))],
+  ['/test.Echo/Fails', (_, call) => void setImmediate(() => call.fail(new Error('broken later')))],
+  [
+    '/test.Echo/Twice',
+    (message, call) => {
+      call.send(message)
+      call.send(message)
+      call.fail(new Error('too late'))
+    },
+  ],
   [
     '/test.Echo/Throws',
     () => {
@@ -53,8 +63,8 @@ const failure = (promise: Promise<unknown>) =>
 
 test('PF-1 a call gets its answer, at once or later, empty or large, many at a time', async () => {
   const { call } = await serving()
-  const large = Buffer.alloc(1 << 20, 7)
-  for (const path of ['/test.Echo/Now', '/test.Echo/Later']) {
+  const large = Buffer.alloc(1 << 20, 0xe7)
+  for (const path of ['/test.Echo/Now', '/test.Echo/Later', '/test.Echo/Text', '/test.Echo/Twice']) {
     expect(await call(path, Buffer.alloc(0))).toHaveLength(0)
     expect((await call(path, large)).equals(large)).toBe(true)
     const many = await Promise.all(Array.from({ length: 300 }, (_, at) => call(path, Buffer.from(`call ${at}`))))
@@ -69,6 +79,7 @@ test('AZ-7 what cannot be answered ends with the code of gRPC that says so, and 
     details: 'no method /test.Echo/None',
   })
   expect(await failure(call('/test.Echo/Throws', Buffer.alloc(9)))).toEqual({ code: 13, details: 'broken: ü' })
+  expect(await failure(call('/test.Echo/Fails', Buffer.alloc(9)))).toEqual({ code: 13, details: 'broken later' })
   expect(await failure(call('/test.Echo/Now', Buffer.alloc((1 << 20) + 1)))).toEqual({
     code: 8,
     details: 'a message of more than 1048576 bytes',
@@ -92,13 +103,12 @@ test('OB-4 closing waits for the call under way and takes no new one', async () 
   const { promise: gate, resolve: open } = Promise.withResolvers<void>()
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   const { server, call } = await serving(
-    new Map([
+    new Map<string, UnaryMethod>([
       [
         '/test.Echo/Held',
-        async (message: Buffer) => {
+        (message, call) => {
           begin()
-          await gate
-          return message
+          void gate.then(() => call.send(message))
         },
       ],
     ]),

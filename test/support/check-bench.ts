@@ -58,7 +58,10 @@ export function checkBench(
     registry,
     spoolFolder,
     /** What Envoy would do with the answer. */
-    ask: async (request: CheckParts) => answerOf(await (await opened)(request)),
+    ask: async (request: CheckParts) => {
+      const check = await opened
+      return answerOf(await new Promise((send, fail) => check(request, { send, fail })))
+    },
     /** Every decision that was written so far, in order. */
     records: () => recordsOf(spoolFolder),
     close: async () => {
@@ -123,7 +126,8 @@ export interface Answer {
   readonly text: string
 }
 
-function answerOf(bytes: Buffer): Answer {
+function answerOf(message: Buffer | string): Answer {
+  const bytes = typeof message === 'string' ? Buffer.from(message, 'latin1') : message
   const response = decode('envoy.service.auth.v3.CheckResponse', bytes)
   const { denied_response: denied, ok_response: ok, dynamic_metadata: metadata } = response
   const problem: Record<string, unknown> = denied?.body ? JSON.parse(denied.body) : {}

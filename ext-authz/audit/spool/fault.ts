@@ -1,5 +1,5 @@
 /** What can be wrong with a spool. */
-export const SPOOL_FAULTS = [
+const SPOOL_FAULTS = [
   // Bytes that are no record: a flipped byte, or overwritten ones.
   'damaged-record',
   // A record was taken out, or several.

@@ -6,7 +6,7 @@ import { isCode } from './files.ts'
 const NAME = /^writer\.(\d+)\.(\d+)\.([^.]*)\.lock$/
 
 /** Somebody else writes the folder. */
-export class SpoolTaken extends Error {
+class SpoolTaken extends Error {
   override readonly name = 'SpoolTaken'
 }
 

@@ -79,7 +79,7 @@ export function frameAt(bytes: Buffer, start: number): Frame | 'short' | 'bad' {
 }
 
 /** What checksum and hash cover; a view, not a copy. */
-export function payloadOf(bytes: Buffer, start: number): Buffer {
+function payloadOf(bytes: Buffer, start: number): Buffer {
   return bytes.subarray(start + PREFIX_BYTES, start + PREFIX_BYTES + bytes.readUInt32BE(start))
 }
 

@@ -42,8 +42,12 @@ export class Spool {
   readonly #looking: NodeJS.Timeout
   readonly #errors = new Map<string, number>()
   readonly #tornBytes: number
-  /** Of this turn's records. */
+  /** Of the records that are not written yet. */
   #told: Told[] = []
+  /** Records of this turn of the event loop. */
+  #inTurn = 0
+  /** Whether the turn before had one record only. */
+  #alone = false
   #failure: Failure | undefined
   /** Epoch ms of the oldest write that is not synced. */
   #oldest = 0
@@ -146,12 +150,24 @@ export class Spool {
 
   #add(kind: 'decision' | 'note', json: string, told: Told): boolean {
     if (!this.#journal.add(kind, json)) return false
-    if (this.#told.push(told) === 1) setImmediate(() => this.#flush())
+    this.#told.push(told)
+    this.#inTurn += 1
+    if (this.#inTurn === 1) {
+      setImmediate(this.#turnEnds)
+      // Where requests come one at a time nobody else's record is worth waiting for: to the turn's end it is a tenth of an answer's time.
+      if (this.#alone) queueMicrotask(this.#flush)
+    }
     return true
   }
 
-  /** Writes the turn and tells. */
-  #flush(): void {
+  readonly #turnEnds = (): void => {
+    this.#alone = this.#inTurn === 1
+    this.#inTurn = 0
+    this.#flush()
+  }
+
+  /** Writes what there is, and tells. */
+  readonly #flush = (): void => {
     const told = this.#told
     if (told.length === 0) return
     this.#told = []

@@ -28,7 +28,8 @@ export class Telling {
   /** They are recorded. */
   written({ first, told }: ToldTurn): void {
     const { node, boot } = this.#options
-    for (const [n, tell] of told.entries()) this.#tell(tell, eventId(node, boot, first + n))
+    let sequence = first
+    for (const tell of told) this.#tell(tell, eventId(node, boot, sequence++))
   }
 
   /** They are told when all up to their last number is synced. */
