@@ -105,7 +105,6 @@ describe('AU-1 a request that an upstream answers', () => {
       method: 'GET',
       path: '/items/7',
       authority: 'plant',
-      protocol: 'HTTP/1.1',
       client_address: '127.0.0.1',
       peer_address: '127.0.0.1',
       status: 200,
@@ -116,9 +115,7 @@ describe('AU-1 a request that an upstream answers', () => {
       total_us: expect.any(Number),
       duration_ms: expect.any(Number),
       upstream_us: expect.any(Number),
-      upstream_first_byte_us: expect.any(Number),
       upstream_host: `127.0.0.1:${envoy.places.upstream}`,
-      upstream_cluster: 'shop/plant',
       upstream_attempts: 1,
       content_type: 'application/json',
       retry_after: null,
@@ -141,7 +138,7 @@ describe('AU-1 a request that an upstream answers', () => {
     const session = connectHttp2(`http://127.0.0.1:${envoy.places.http}`)
     const stream = session.request({ ':path': '/items/9?secret=1', 'x-correlation-id': 'over-http2' })
     stream.resume()
-    expect(await lineOf(envoy, 'over-http2')).toMatchObject({ protocol: 'HTTP/2', path: '/items/9', status: 200 })
+    expect(await lineOf(envoy, 'over-http2')).toMatchObject({ path: '/items/9', status: 200 })
     session.close()
     const ca = await readFile(envoy.authority)
     const secure = { host: '127.0.0.1', port: envoy.places.tls, path: '/secure', ca }
@@ -260,7 +257,7 @@ describe('AU-1 a request that no upstream answers', () => {
 
   test('an upstream that is too slow', async () => {
     const { line } = await logged({ path: '/slow?ms=2000' })
-    expect(line).toMatchObject({ status: 504, flags: 'UT', details: 'response_timeout', upstream_first_byte_us: null })
+    expect(line).toMatchObject({ status: 504, flags: 'UT', details: 'response_timeout' })
     expect(line['total_us']).toBeGreaterThan(900_000)
   })
 })

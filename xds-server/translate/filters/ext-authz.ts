@@ -11,7 +11,8 @@ export const extAuthz: EdgeFilter = {
   config: ({ auditedHeaders }) =>
     any('envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', {
       grpc_service: {
-        envoy_grpc: { cluster_name: EXT_AUTHZ_CLUSTER },
+        // Nobody there reads x-envoy-internal and x-forwarded-for.
+        envoy_grpc: { cluster_name: EXT_AUTHZ_CLUSTER, skip_envoy_headers: true },
         timeout: duration(EDGE.authorizationMs),
         retry_policy: {
           num_retries: wrapped(EDGE.authorizationRetries),
