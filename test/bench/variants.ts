@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { LOG_FLUSH } from '../../runtime/embedded/parts/envoy.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { until } from '../support/until.ts'
 import { type Checkout, OWN } from './checkout.ts'
@@ -113,9 +114,6 @@ function serving({ process: child }: Child, key: VariantKey): Promise<void> {
 }
 
 const WORKER = 'ext-authz/worker-main.ts'
-
-/** As the product starts Envoy: a log that is written at once costs more than one that is written now and then. */
-const LOG_FLUSH = ['--file-flush-interval-msec', '100', '--file-flush-min-size-kb', '0']
 
 const accessLog = (runDir: string) => join(runDir, 'access.log')
 

@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { isAlive } from '../../runtime/embedded/processes.ts'
+import { childrenOf } from '../support/children.ts'
 import { until } from '../support/until.ts'
 import { type Fault, nameOf, type Victim } from './faults.ts'
 import { clock } from './ledger.ts'
@@ -113,23 +113,5 @@ function signalTo(pid: number, name: NodeJS.Signals): void {
   } catch (error) {
     // A back end that has ended in between needs no signal.
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
-  }
-}
-
-/** Processes whose parent is `parent`, from /proc. */
-export function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => parentOf(pid) === parent && isAlive(pid))
-}
-
-/** Undefined for a process that is gone. */
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-  } catch {
-    return undefined
   }
 }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { childrenOf } from '../support/children.ts'
 import { answers, type Gateway, startGateway } from '../support/gateway.ts'
 import { http } from '../support/http.ts'
 import { SteadyLoad } from '../support/steady-load.ts'
@@ -11,21 +11,6 @@ beforeAll(async () => {
   gateway = await startGateway({ workers: 2 })
 })
 afterAll(() => gateway?.stop())
-
-/** Children of a process, from /proc; these are only ever processes that this gateway started. */
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent
-      } catch {
-        return false
-      }
-    })
-}
 
 const pidOf = (part: string) => {
   const pid = gateway.sallyport.part(part).pid()

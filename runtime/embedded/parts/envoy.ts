@@ -23,7 +23,7 @@ export interface EnvoyOptions {
 }
 
 /** Access log: written at once, and at the latest after 100 ms, so that a killed Envoy leaves every answer it gave in the log. */
-const LOG_FLUSH = ['--file-flush-interval-msec', '100', '--file-flush-min-size-kb', '0']
+export const LOG_FLUSH: readonly string[] = ['--file-flush-interval-msec', '100', '--file-flush-min-size-kb', '0']
 
 /** Envoy; ready when it has listeners, clusters and routes from the control plane. */
 export function envoyPart(options: EnvoyOptions): Part {

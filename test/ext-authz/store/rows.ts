@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { NOTHING_CAME } from '../../../ext-authz/audit/completion-columns.ts'
 import type { AuditRow } from '../../../ext-authz/store/audit-row.ts'
 import type { Batch, BatchRoot, LateCompletion } from '../../../ext-authz/store/batch.ts'
 
@@ -74,22 +75,7 @@ export function fullRow(changes: Partial<AuditRow> = {}): AuditRow {
 export const openRow = (changes: Partial<AuditRow> = {}): AuditRow =>
   fullRow({
     outcome: 'open',
-    status_code: undefined,
-    response_headers: undefined,
-    error_type: undefined,
-    error_message: undefined,
-    total_latency_ms: undefined,
-    plant_latency_ms: undefined,
-    problem: undefined,
-    bytes_received: undefined,
-    bytes_sent: undefined,
-    upstream_host: undefined,
-    upstream_attempts: undefined,
-    response_flags: undefined,
-    response_details: undefined,
-    actual_cost: undefined,
-    completion_bytes: undefined,
-    completion_hash: undefined,
+    ...NOTHING_CAME,
     ...changes,
   })
 

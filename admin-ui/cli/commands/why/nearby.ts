@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { type Completion, isCompletion, readCompletion } from '../../../../ext-authz/audit/completion.ts'
-import { outcomeAlone } from '../../../../ext-authz/audit/outcome.ts'
+import { outcomeAlone, outcomeTogether } from '../../../../ext-authz/audit/outcome.ts'
 import { type DecisionHalf, readDecision, rowOf } from '../../../../ext-authz/audit/projection.ts'
 import type { AuditRow } from '../../../../ext-authz/store/audit-row.ts'
 import type { AuditFolders } from '../audit/places.ts'
@@ -56,7 +56,10 @@ function joined(decisions: readonly Decided[], completions: readonly Completed[]
   const ended = completions.map(({ line, completion }) => {
     const named = decisions.filter(({ event }) => event === completion.event)
     const decision = named[0] ?? decisions.findLast(({ request }) => request === completion.requestId)
-    const outcome = decision === undefined ? outcomeAlone(completion) : 'completed'
+    const outcome =
+      decision === undefined
+        ? outcomeAlone(completion)
+        : outcomeTogether(readDecision(decision.json).verdict, completion)
     return rowOf(nodeOf(decision?.event ?? completion.event), decision, line, outcome)
   })
   const known = new Set(ended.map(({ request_id }) => request_id))
