@@ -1,17 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { NO_ROOT } from '../audit/roots.ts'
 import type { SigningKey } from '../audit/signing-key.ts'
+import { isFull } from '../audit/spool/files.ts'
 import type { DroppedMonth } from '../store/batch.ts'
 import { RootTaken } from '../store/errors.ts'
 import type { AuditWriter } from '../store/writer.ts'
 import { type Kept, keepBatch, readBatch } from './batch-file.ts'
 import { type Patience, patiently } from './patience.ts'
 import { type Draft, type Prepared, prepare, prepareDropped, type RecorderState } from './prepared.ts'
+import type { Reserve } from './reserve.ts'
 import type { Sender } from './sender.ts'
 
 export interface OutboxOptions {
   /** Where the newest batch is kept. */
   readonly file: string
+  /** Room for the next batch on a full disk. */
+  readonly reserve: Reserve
   readonly node: string
   readonly key: SigningKey
   readonly writer: AuditWriter
@@ -51,6 +55,7 @@ export class Outbox {
         `${options.file} is of node ${kept.root.node}, not ${options.node}: set SALLYPORT_NODE to that name again`,
       )
     }
+    await options.reserve.keep(options.now())
     return new Outbox(options, kept)
   }
 
@@ -89,6 +94,7 @@ export class Outbox {
       const taken = await this.#options.sender.send(prepared).then(() => undefined, onlyRootTaken)
       if (taken === undefined) {
         this.#sent = true
+        await this.#options.reserve.keep(this.#options.now())
         return prepared.after
       }
       this.#options.rootTaken(taken)
@@ -98,7 +104,15 @@ export class Outbox {
   }
 
   async #keep(kept: Kept): Promise<void> {
-    await patiently(this.#options.patience, () => keepBatch(this.#options.file, kept))
+    const { patience, file, reserve } = this.#options
+    await patiently(patience, async () => {
+      try {
+        await keepBatch(file, kept)
+      } catch (error) {
+        if (!isFull(error) || !(await reserve.give())) throw error
+        await keepBatch(file, kept)
+      }
+    })
     this.#kept = kept
     this.#sent = false
   }

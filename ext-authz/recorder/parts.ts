@@ -9,6 +9,7 @@ import { DeadLetters, LETTERS_FOLDER } from './dead-letters.ts'
 import type { RecorderMetrics } from './metrics.ts'
 import { Outbox } from './outbox.ts'
 import { loudness, type Patience } from './patience.ts'
+import { Reserve } from './reserve.ts'
 import { passesByItself, Sender } from './sender.ts'
 
 export interface RecorderOptions {
@@ -37,6 +38,9 @@ export interface Stuck {
   readonly because: string
   readonly since: number
 }
+
+/** In the recorder's folder: takes up the room of its next batch. */
+const RESERVE_FILE = 'reserve'
 
 /** What a recorder is put together from. */
 export interface Parts {
@@ -99,6 +103,7 @@ export async function openParts(options: RecorderOptions): Promise<Parts> {
       'another recorder uses this node name, or this one lost a batch; going on behind',
     )
   const file = join(folder, BATCH_FILE)
-  const outbox = await Outbox.open({ file, node, key, writer, sender, patience, rootTaken, now })
+  const reserve = new Reserve(join(folder, RESERVE_FILE))
+  const outbox = await Outbox.open({ file, reserve, node, key, writer, sender, patience, rootTaken, now })
   return { alarms, letters, patience, outbox, cut, progress }
 }

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { type HttpResponse, http } from '../support/http.ts'
+import { mountTmpfs } from '../support/tmpfs.ts'
 import { until } from '../support/until.ts'
 import { readRows } from './rows.ts'
 import { type Site, startSite } from './site.ts'
@@ -14,7 +12,6 @@ const QUOTA = 4 * 2 ** 20
 const BACK_WITHIN_MS = 5_000
 /** Requests that go on while it is full. */
 const OPEN = 5
-const run = promisify(execFile)
 
 /** One request each for a route that closes when it cannot be recorded, and for one that goes on. */
 async function ask(site: Site, method: 'POST' | 'GET', id: string): Promise<HttpResponse> {
@@ -81,46 +78,23 @@ test('AZ-7 a full spool quota: closed routes answer 503, open ones go on and are
   }
 }, 90_000)
 
-const isRoot = process.getuid?.() === 0
-
 test('AZ-7 a spool on a full tmpfs of 1 MiB: the same, and its chain is whole', async ({ skip }) => {
-  const mounted = await mountTmpfs()
-  if (typeof mounted !== 'string') return skip(mounted.reason)
+  const disk = await mountTmpfs(1)
+  if ('reason' in disk) return skip(disk.reason)
   try {
     const settings = { SALLYPORT_SEGMENT_BYTES: '65536', SALLYPORT_SEGMENT_SECONDS: '1' }
-    const site = await startSite({ spools: mounted, settings: { 'ext-authz': settings }, say: () => undefined })
+    const site = await startSite({ spools: disk.folder, settings: { 'ext-authz': settings }, say: () => undefined })
     try {
-      await fill(join(mounted, 'something-else'))
+      const filler = await disk.fill()
       await closedWhileOpenOnesGoOn(site, 'tmpfs')
-      await rm(join(mounted, 'something-else'))
+      await rm(filler)
       expect(await backWithin(site, 'after')).toBeLessThan(BACK_WITHIN_MS)
       await until('the rows of what went on', async () => (await skippedRows(site, 'tmpfs')).length === OPEN, 30_000)
-      expect(await verifyAudit({ state: site.state, witness: mounted, readerUrl: site.readerUrl })).toEqual([])
+      expect(await verifyAudit({ state: site.state, witness: disk.folder, readerUrl: site.readerUrl })).toEqual([])
     } finally {
       await site.stop()
     }
   } finally {
-    await run('umount', [mounted])
-    await rm(mounted, { recursive: true })
+    await disk.end()
   }
 }, 90_000)
-
-/** The folder, or why there is none: only root may mount, and not in every container. */
-async function mountTmpfs(): Promise<string | { readonly reason: string }> {
-  if (!isRoot) return { reason: 'only root may mount a tmpfs' }
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-full-'))
-  try {
-    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', folder])
-    await chmod(folder, 0o700)
-    return folder
-  } catch (error) {
-    await rm(folder, { recursive: true })
-    return { reason: `mounting a tmpfs is not allowed here: ${error instanceof Error ? error.message : error}` }
-  }
-}
-
-/** Takes what space is left, to the last byte. */
-async function fill(file: string): Promise<void> {
-  await expect(writeFile(file, Buffer.alloc(2 ** 21))).rejects.toMatchObject({ code: 'ENOSPC' })
-  expect((await readdir(join(file, '..'))).length).toBeGreaterThan(1)
-}
