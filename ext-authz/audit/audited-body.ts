@@ -8,10 +8,14 @@ const MAX_DEPTH = 32
 
 /** Members whose values are masked on every route, by their name without case, `_` and `-`. */
 const SENSITIVE_MEMBER =
-  /passw|passphrase|pwd|secret|credential|authorization|token(?!s$)|apikey|privatekey|accesskey|cookie|session|cardnumber|creditcard|cvv|cvc|iban|ssn$|otp$|^pin$|signature|jwt/
+  /passw|passphrase|^pass$|pwd|secret|credential|authorization|^auth$|bearer|token(?!s$)|(api|private|access|encryption|signing|ssh|master|shared|session)key|^key$|cookie|session|cardnumber|creditcard|cvv|cvc|iban|ssn$|otp$|^pin$|signature|jwt/
 
 /** A count, as `max_tokens` is, hides nothing; a list of tokens would. */
 const PLURAL_TOKENS = /tokens$/
+
+/** Members of a list of names and values. */
+const NAME_OF_PAIR = /^(?:name|key|field|header|id)$/i
+const VALUE_OF_PAIR = /^values?$/i
 
 /** A body as Envoy sent it. */
 export interface ReceivedBody {
@@ -65,11 +69,19 @@ function shallow(value: unknown, depth: number): boolean {
 function withMasks(value: unknown, names: ReadonlySet<string>): unknown {
   if (Array.isArray(value)) return value.map((item) => withMasks(item, names))
   if (typeof value !== 'object' || value === null) return value
+  const naming = namesSecret(value, names)
   const members = Object.entries(value).map(([name, member]) => [
     name,
-    isMasked(name, member, names) ? REDACTED : withMasks(member, names),
+    isMasked(name, member, names) || (naming && VALUE_OF_PAIR.test(name)) ? REDACTED : withMasks(member, names),
   ])
   return Object.fromEntries(members)
+}
+
+/** `{ "name": "password", "value": "…" }`: the name stands in a value. */
+function namesSecret(value: object, names: ReadonlySet<string>): boolean {
+  return Object.entries(value).some(
+    ([name, member]) => NAME_OF_PAIR.test(name) && typeof member === 'string' && isMasked(member, '', names),
+  )
 }
 
 function isMasked(name: string, value: unknown, names: ReadonlySet<string>): boolean {

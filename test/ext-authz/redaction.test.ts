@@ -142,6 +142,40 @@ test.each([
   })
 })
 
+test('AU-6 a secret whose name stands in a value is masked as well, and short names that say it all', () => {
+  const sent = {
+    env: [
+      { name: 'DB_PASSWORD', value: 'hunter2' },
+      { key: 'API-Key', Value: 'k-1', note: 'kept' },
+      { name: 'LANG', value: 'de' },
+      { header: 'Authorization', values: ['Bearer x'] },
+      { name: 'badge', value: '4711' },
+    ],
+    auth: 'a',
+    pass: 'b',
+    encryption_key: 'c',
+    bearer: 'd',
+    passport_country: 'DE',
+  }
+  const bytes = Buffer.from(JSON.stringify(sent))
+  const rule = bodyRule({ maxBytes: 4096, mask: ['badge'] })
+  const { json } = auditedBody({ bytes, size: bytes.length, partial: false }, rule)
+  expect(json).toEqual({
+    env: [
+      { name: 'DB_PASSWORD', value: '***REDACTED***' },
+      { key: '***REDACTED***', Value: '***REDACTED***', note: 'kept' },
+      { name: 'LANG', value: 'de' },
+      { header: 'Authorization', values: '***REDACTED***' },
+      { name: 'badge', value: '***REDACTED***' },
+    ],
+    auth: '***REDACTED***',
+    pass: '***REDACTED***',
+    encryption_key: '***REDACTED***',
+    bearer: '***REDACTED***',
+    passport_country: 'DE',
+  })
+})
+
 test('AU-6 a body that Envoy cut is not kept, even where the beginning happens to be JSON; its size is that of the whole', () => {
   expect(body('{"a":1}', { partial: true })).toMatchObject({ bytes: 7, truncated: true })
   expect(body('{"a":1}', { partial: true })).not.toHaveProperty('json')
