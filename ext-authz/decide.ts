@@ -101,7 +101,7 @@ async function identify(
 function admit(known: KnownToken, remembered: boolean, on: Case): Outcome {
   const { live, around, trail } = on
   trail.known = known
-  trail.stages += `,${identifiedText(known.verifiedText, known.identity, remembered)}${live.audited.identified}`
+  trail.stages += `,${identifiedText(known.verifiedText, known.identity, remembered)}${live.audited.identifyEnd}`
   const consent = around.memo.consented(known, live)
   if (consent === undefined) return admitNow(known, on)
   trail.stages += consent.stages

@@ -42,6 +42,7 @@ const WINDOW_BYTES = 1 << 20
 const HEADERS = [':status', '200', 'content-type', 'application/grpc'] as const
 const TRAILERS_OK = { 'grpc-status': '0' }
 const WITH_TRAILERS = { waitForTrailers: true, sendDate: false }
+const WITHOUT_BODY = { endStream: true, sendDate: false }
 
 /** A gRPC server on a Unix socket. */
 export interface GrpcServer {
@@ -131,9 +132,10 @@ class Call implements UnaryCall {
   send(message: Buffer | string): void {
     const stream = this.#stream
     if (stream.destroyed || stream.closed || stream.headersSent) return
+    const bytes = framed(message)
     stream.once('wantTrailers', sendOk)
     stream.respond(HEADERS, WITH_TRAILERS)
-    stream.end(framed(message))
+    stream.end(bytes)
   }
 
   fail(error: unknown): void {
@@ -141,7 +143,7 @@ class Call implements UnaryCall {
     if (stream.destroyed || stream.closed || stream.headersSent) return
     const code = error instanceof GrpcError ? error.code : GRPC.INTERNAL
     const message = encodeURI((error instanceof Error ? error.message : String(error)).toWellFormed())
-    stream.respond([...HEADERS, 'grpc-status', String(code), 'grpc-message', message], { endStream: true })
+    stream.respond([...HEADERS, 'grpc-status', String(code), 'grpc-message', message], WITHOUT_BODY)
     stream.resume()
   }
 }

@@ -20,7 +20,7 @@ export class LatencyHistogram {
 
   constructor(options: LatencyOptions) {
     this.#options = options
-    // A registry asks of a metric no more than `name` and `get`; the type wants the library's own classes.
+    // What we use of a registry asks of a metric no more than `name` and `get`; the type wants the library's own classes.
     options.registry.registerMetric(this as unknown as Metric)
   }
 

@@ -11,6 +11,8 @@ import type { TargetName } from './verdict.ts'
 export const MAX_TOKENS = 10_500
 /** Most policies whose consent is remembered for one token. */
 const MAX_CONSENTS = 32
+/** Longest list that is looked up, characters of its JSON. */
+const MAX_LIST = 512
 /** Most texts of stages, and lists of roles and scopes, that are shared between tokens: callers with equal roles and scopes have equal ones. */
 const MAX_TEXTS = 4096
 
@@ -118,6 +120,8 @@ export class Memo {
 
   #sharedList<Item extends string>(list: readonly Item[]): readonly Item[] {
     const key = JSON.stringify(list)
+    // A long list is hardly anybody else's.
+    if (key.length > MAX_LIST) return list
     const shared = this.#lists.get(key)
     // The key is made of the items, so they are the same.
     if (shared !== undefined) return shared as readonly Item[]

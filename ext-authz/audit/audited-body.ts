@@ -6,16 +6,20 @@ import { REDACTED } from './redaction.ts'
 /** Deepest nesting of a body that is masked; deeper ones are recorded by size and hash only. */
 const MAX_DEPTH = 32
 
-/** Members whose values are masked on every route, by their name without case, `_` and `-`. */
+/** Members whose values are masked on every route, by their name without case, `_`, `-` and `.`. */
 const SENSITIVE_MEMBER =
-  /passw|passphrase|^pass$|pwd|secret|credential|authorization|^auth$|bearer|token(?!s$)|(api|private|access|encryption|signing|ssh|master|shared|session)key|^key$|cookie|session|cardnumber|creditcard|cvv|cvc|iban|ssn$|otp$|^pin$|signature|jwt/
+  /passw|passphrase|passcode|^pass$|pwd|secret|credential|authorization|^auth$|bearer|token(?!s$)|key$|cookie|session|connectionstring|codeverifier|cardnumber|creditcard|cvv|cvc|iban|ssn$|otp$|^pin$|pincode|signature|jwt|^k$/
+
+/** Keys that open nothing. */
+const HARMLESS_KEY = /(public|primary|foreign|sort|partition)key$/
 
 /** A count, as `max_tokens` is, hides nothing; a list of tokens would. */
 const PLURAL_TOKENS = /tokens$/
 
-/** Members of a list of names and values. */
-const NAME_OF_PAIR = /^(?:name|key|field|header|id)$/i
-const VALUE_OF_PAIR = /^values?$/i
+/** Members that hold the value of a pair whose name stands in another one: `{ "name": "DB_PASSWORD", "value": … }`. */
+const VALUE_OF_PAIR = /value$|^values$|^val$|^data$/
+/** Longest text that is taken for such a name. */
+const MAX_NAME = 64
 
 /** A body as Envoy sent it. */
 export interface ReceivedBody {
@@ -69,24 +73,28 @@ function shallow(value: unknown, depth: number): boolean {
 function withMasks(value: unknown, names: ReadonlySet<string>): unknown {
   if (Array.isArray(value)) return value.map((item) => withMasks(item, names))
   if (typeof value !== 'object' || value === null) return value
-  const naming = namesSecret(value, names)
-  const members = Object.entries(value).map(([name, member]) => [
-    name,
-    isMasked(name, member, names) || (naming && VALUE_OF_PAIR.test(name)) ? REDACTED : withMasks(member, names),
-  ])
-  return Object.fromEntries(members)
-}
-
-/** `{ "name": "password", "value": "…" }`: the name stands in a value. */
-function namesSecret(value: object, names: ReadonlySet<string>): boolean {
-  return Object.entries(value).some(
-    ([name, member]) => NAME_OF_PAIR.test(name) && typeof member === 'string' && isMasked(member, '', names),
+  const own = Object.entries(value)
+  const pair = own.some(([name]) => VALUE_OF_PAIR.test(plain(name)))
+  const said = pair ? own.flatMap(([, member]) => nameIn(member)) : []
+  const masked = (name: string, member: unknown) => {
+    const word = plain(name)
+    // The name of a pair is no secret.
+    if (pair && word === 'key') return false
+    return isMasked(word, member, names) || (VALUE_OF_PAIR.test(word) && said.some((of) => isMasked(of, member, names)))
+  }
+  return Object.fromEntries(
+    own.map(([name, member]) => [name, masked(name, member) ? REDACTED : withMasks(member, names)]),
   )
 }
 
-function isMasked(name: string, value: unknown, names: ReadonlySet<string>): boolean {
-  const word = plain(name)
-  if (names.has(word) || SENSITIVE_MEMBER.test(word)) return true
+/** The name that a member's text may be; of a path, such as `/user/password` of JSON Patch (RFC 6902), the last step. */
+function nameIn(member: unknown): string[] {
+  if (typeof member !== 'string' || member.length > MAX_NAME || /\s/.test(member)) return []
+  return [plain(member.slice(member.lastIndexOf('/') + 1))]
+}
+
+function isMasked(word: string, value: unknown, names: ReadonlySet<string>): boolean {
+  if (names.has(word) || (SENSITIVE_MEMBER.test(word) && !HARMLESS_KEY.test(word))) return true
   return PLURAL_TOKENS.test(word) && typeof value !== 'number'
 }
 

@@ -15,8 +15,8 @@ export interface AuditedPolicy {
   readonly about: string
   /** The stages that every request under the policy has passed: read and policy. */
   readonly opening: string
-  /** The end of the identify stage of who was identified: where the rule stands, and the stage's bracket. */
-  readonly identified: string
+  /** The end of the identify stage of who was identified: where the rule stands, and the bracket that closes the stage. */
+  readonly identifyEnd: string
   readonly headers: HeaderRules
   /** Names of the parameters that are recorded; undefined: none. */
   readonly query: ReadonlySet<string> | undefined
@@ -33,7 +33,7 @@ export function auditedPolicy(policy: RoutePolicy, text: string): AuditedPolicy 
     names: members({ gateway, gateway_type: type, route, policy_version: version, source }),
     about: rbac === undefined ? '' : members({ action: rbac.action, resource: rbac.resource }),
     opening: `${READ_PASSED},${passed}`,
-    identified: `${sources?.identity === undefined ? '' : members({ source: sources.identity })}}`,
+    identifyEnd: `${sources?.identity === undefined ? '' : members({ source: sources.identity })}}`,
     headers: headerRules(audit.headers),
     query: audit.query === undefined || audit.query.length === 0 ? undefined : new Set(audit.query),
     body: audit.body === undefined ? undefined : bodyRule(audit.body),

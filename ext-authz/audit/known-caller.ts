@@ -36,7 +36,7 @@ export function verifiedText({ issuerName, issuer, kid, algorithm }: Verificatio
 
 /**
  * The identify stage of a request whose token was verified now or, `remembered`, before, up to what its policy says of it
- * (`identified` of an AuditedPolicy); `expires_at` is `exp`, epoch s.
+ * (`identifyEnd` of an AuditedPolicy); `expires_at` is `exp`, epoch s.
  */
 export function identifiedText(verified: string, { expiresAt }: Identity, remembered: boolean): string {
   return `${verified}${expiresAt / 1000},"remembered":${remembered}}`

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -8,6 +7,7 @@ import { AUDIT_OUTCOMES } from '../store/audit-row.ts'
 import { type BatchRoot, ROOT_KINDS } from '../store/batch.ts'
 import type { RowKey } from '../store/errors.ts'
 import { asRow, type Entry, type LateEntry, type RowEntry } from './entry.ts'
+import { unlessMissing } from './log-files.ts'
 
 /** Folder of the dead letters inside the recorder's folder. */
 export const LETTERS_FOLDER = 'dead-letters'
@@ -69,9 +69,9 @@ export class DeadLetters {
     await this.#write(name, JSON.stringify(letter))
   }
 
-  /** True where the row of this key was put aside: what else comes for it must wait for that one. */
-  hasRow(key: RowKey): boolean {
-    return this.#count > 0 && existsSync(join(this.#folder, letterFile(key, 'row')))
+  /** The row of this key that was put aside: what else comes for it must wait for that one. */
+  rowOf(key: RowKey): Promise<Letter['entry'] | undefined> {
+    return rowLetter(this.#folder, key)
   }
 
   /** Puts a line of the log aside that makes no row. Rejects with {@link LettersFull}. */
@@ -109,6 +109,14 @@ export async function* readLetters(
     if (read.success) yield letterOf(file, read.data)
     else unreadable(file, z.prettifyError(read.error))
   }
+}
+
+/** The row of a key that is among the letters in a folder. */
+export async function rowLetter(folder: string, key: RowKey): Promise<Letter['entry'] | undefined> {
+  const file = join(folder, letterFile(key, 'row'))
+  const text = await readFile(file, 'utf8').catch(unlessMissing(undefined))
+  const read = RowLetter.safeParse(text === undefined ? undefined : jsonOf(text))
+  return read.success ? letterOf(file, read.data).entry : undefined
 }
 
 /** The root that a letter names. Throws, naming the file, where it cannot be read. */

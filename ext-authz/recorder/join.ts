@@ -61,7 +61,7 @@ export class Join {
 
   /** A recorder that goes on from it remembers no request: `logTime` is past the end of all that were completed. */
   get state(): JoinState {
-    return { ...this.#state, logTime: Math.max(this.#state.logTime, this.#recent.newest) }
+    return { ...this.#state, logTime: Math.max(this.#state.logTime, this.#recent.completedUntil) }
   }
 
   /** How much `take` would give. `bytes`: of the halves. */

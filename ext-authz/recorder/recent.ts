@@ -25,9 +25,9 @@ export class Recent {
     return this.#forgottenUntil
   }
 
-  /** When the last of the remembered requests ended, epoch µs; 0 where there is none. */
-  get newest(): number {
-    return Math.max(this.#youngUntil, this.#oldUntil)
+  /** Until when requests were completed, remembered or not, epoch µs. */
+  get completedUntil(): number {
+    return Math.max(this.#youngUntil, this.#oldUntil, this.#forgottenUntil)
   }
 
   /** When a remembered request began, epoch µs. */

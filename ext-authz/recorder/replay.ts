@@ -1,7 +1,15 @@
 import type { Batch } from '../store/batch.ts'
 import { PartitionMissing, RootTaken, RowRefused } from '../store/errors.ts'
 import type { AuditWriter } from '../store/writer.ts'
-import { type Letter, readLetterRoot, readLetters, removeLetter, removeSpareRoots, rowAnyway } from './dead-letters.ts'
+import {
+  type Letter,
+  readLetterRoot,
+  readLetters,
+  removeLetter,
+  removeSpareRoots,
+  rowAnyway,
+  rowLetter,
+} from './dead-letters.ts'
 import { batchOf, type Entry } from './entry.ts'
 
 /** What became of the dead letters. */
@@ -31,9 +39,12 @@ export async function replayDeadLetters(folder: string, writer: AuditWriter): Pr
 
 /** Undefined when it was written, else why not. */
 async function replayed(folder: string, letter: Letter, writer: AuditWriter): Promise<string | undefined> {
-  const why = await written(folder, letter, letter.entry, writer).catch((error: unknown) => {
-    // No row waits for this completion: it makes one of its own.
-    if (error instanceof RowRefused && letter.entry.kind === 'late') return undefined
+  const why = await written(folder, letter, letter.entry, writer).catch(async (error: unknown) => {
+    if (error instanceof RowRefused && letter.entry.kind === 'late') {
+      if ((await rowLetter(folder, letter.entry)) !== undefined) return 'its row is still a dead letter'
+      // No row waits for this completion: it makes one of its own.
+      return undefined
+    }
     return refusal(error)
   })
   const outcome = why ?? (await written(folder, letter, rowAnyway(letter.entry), writer).catch(refusal))

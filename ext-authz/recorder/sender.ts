@@ -31,6 +31,11 @@ interface Part {
   readonly root: BatchRoot
 }
 
+/** A part, and those of its late completions whose row was a dead letter when it was looked at. */
+interface SortedPart extends Part {
+  readonly beside: ReadonlySet<Writable>
+}
+
 /** Brings batches into the store: waits while it is away, has months made, and puts aside what it refuses. */
 export class Sender {
   readonly #options: SenderOptions
@@ -54,7 +59,8 @@ export class Sender {
   }
 
   async #deliver(given: Part): Promise<void> {
-    const part = { ...given, entries: given.entries.filter((entry) => !this.#isAnswered(entry)) }
+    const { entries: writable, beside } = await this.#besideLetters(given.entries)
+    const part = { ...given, entries: writable, beside }
     const refused = await this.#attempt(part)
     if (refused === undefined) return
     const { entries, ended, root } = part
@@ -73,14 +79,23 @@ export class Sender {
 
   /**
    * A decision without its completion, of a request whose row may be there already, leaves nothing behind where it is. The row of a
-   * dead letter is not there yet, and comes: it would find its place taken.
+   * dead letter is not there yet, and comes: such a decision would take its place. `beside`: late completions of rows in letters.
    */
-  #isAnswered(entry: Writable): boolean {
-    return entry.kind === 'row' && !entry.sure && entry.line === undefined && this.#options.letters.hasRow(entry)
+  async #besideLetters(entries: readonly Writable[]) {
+    const left: Writable[] = []
+    const beside = new Set<Writable>()
+    for (const entry of entries) {
+      const mayBeThere = entry.kind === 'late' || (!entry.sure && entry.line === undefined)
+      const row = mayBeThere ? await this.#options.letters.rowOf(entry) : undefined
+      if (row !== undefined && entry.kind === 'late') beside.add(entry)
+      // A batch that is sent again finds the letter of its own first try.
+      if (row === undefined || entry.kind === 'late' || row.decision?.event === entry.decision?.event) left.push(entry)
+    }
+    return { entries: left, beside }
   }
 
   /** What is left to write once those that the store has named are dealt with: fewer late completions, or fewer entries. */
-  async #sortOut(part: Part, named: readonly Writable[], refused: RowRefused): Promise<readonly Writable[]> {
+  async #sortOut(part: SortedPart, named: readonly Writable[], refused: RowRefused): Promise<readonly Writable[]> {
     const late = named.filter((entry) => entry.kind === 'late')
     if (refused.sqlstate === NO_SUCH_ROW && late.length > 0) return this.#asRows(part, late, refused)
     // A row and its late completion may be in one batch; the sentence is about one of them.
@@ -92,15 +107,13 @@ export class Sender {
   }
 
   /** Late completions without a row are rows; but where the row is a dead letter, they wait beside it. */
-  async #asRows(
-    { entries, root }: Part,
-    late: readonly LateEntry[],
-    refused: RowRefused,
-  ): Promise<readonly Writable[]> {
+  async #asRows({ entries, root, beside }: SortedPart, late: readonly LateEntry[], refused: RowRefused) {
     const left: Writable[] = []
     for (const entry of entries) {
       if (entry.kind !== 'late' || !late.includes(entry)) left.push(entry)
-      else if (this.#options.letters.hasRow(entry)) await this.#putAside(entry, root, refused)
+      else if ((await this.#options.letters.rowOf(entry)) !== undefined) await this.#putAside(entry, root, refused)
+      // The letter was replayed meanwhile: now there is a row to complete.
+      else if (beside.has(entry)) left.push(entry)
       else left.push(asRow(entry))
     }
     return left

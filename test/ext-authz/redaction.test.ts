@@ -147,6 +147,10 @@ test('AU-6 a secret whose name stands in a value is masked as well, and short na
     env: [
       { name: 'DB_PASSWORD', value: 'hunter2' },
       { key: 'API-Key', Value: 'k-1', note: 'kept' },
+      { variable: 'HMAC_KEY', stringValue: 'x', id: 7 },
+      { op: 'replace', path: '/users/7/password', value: 'y' },
+      { key: 'max_tokens', value: 5 },
+      { title: 'How do I reset my password?', data: 'kept' },
       { name: 'LANG', value: 'de' },
       { header: 'Authorization', values: ['Bearer x'] },
       { name: 'badge', value: '4711' },
@@ -155,6 +159,9 @@ test('AU-6 a secret whose name stands in a value is masked as well, and short na
     pass: 'b',
     encryption_key: 'c',
     bearer: 'd',
+    key: 'e',
+    storage_key: 'f',
+    public_key: 'kept',
     passport_country: 'DE',
   }
   const bytes = Buffer.from(JSON.stringify(sent))
@@ -163,7 +170,11 @@ test('AU-6 a secret whose name stands in a value is masked as well, and short na
   expect(json).toEqual({
     env: [
       { name: 'DB_PASSWORD', value: '***REDACTED***' },
-      { key: '***REDACTED***', Value: '***REDACTED***', note: 'kept' },
+      { key: 'API-Key', Value: '***REDACTED***', note: 'kept' },
+      { variable: 'HMAC_KEY', stringValue: '***REDACTED***', id: 7 },
+      { op: 'replace', path: '/users/7/password', value: '***REDACTED***' },
+      { key: 'max_tokens', value: 5 },
+      { title: 'How do I reset my password?', data: 'kept' },
       { name: 'LANG', value: 'de' },
       { header: 'Authorization', values: '***REDACTED***' },
       { name: 'badge', value: '***REDACTED***' },
@@ -172,6 +183,9 @@ test('AU-6 a secret whose name stands in a value is masked as well, and short na
     pass: '***REDACTED***',
     encryption_key: '***REDACTED***',
     bearer: '***REDACTED***',
+    key: '***REDACTED***',
+    storage_key: '***REDACTED***',
+    public_key: 'kept',
     passport_country: 'DE',
   })
 })

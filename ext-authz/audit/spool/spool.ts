@@ -29,7 +29,8 @@ const REWRITE_EVERY_MS = 1000
 const CLOSING_ROUNDS = 5
 
 /**
- * A worker's decisions on disk before they are answered (AU-1): one write per turn of the event loop, segments that rotate, a chain of
+ * A worker's decisions on disk before they are answered (AU-1): one write per turn of the event loop (two where the turn before had but
+ * one record), segments that rotate, a chain of
  * hashes over all of them. Only `open` throws: what cannot be written is told so, and a spool that cannot write tries again by itself.
  */
 export class Spool {
@@ -89,7 +90,7 @@ export class Spool {
   }
 
   /**
-   * Adds one record to this turn's write. `written` gets its event id after the write (strict: after the sync), undefined when it could
+   * Adds one record to the next write. `written` gets its event id after the write (strict: after the sync), undefined when it could
    * not be written. Never throws.
    */
   append(json: string, written: Told): void {

@@ -24,7 +24,7 @@ test('AU-3 the reserve takes up its room once, gives it once, and takes it again
   expect((await stat(file)).blocks * 512).toBeGreaterThanOrEqual(3_000_000)
   expect(await reserve.give()).toBe(true)
   expect(await reserve.give()).toBe(false)
-  await reserve.keep(0)
+  await reserve.keep(10_000)
   expect((await stat(file)).size).toBe(3_000_000)
 })
 
@@ -45,7 +45,7 @@ test('AU-3 what cannot be kept is tried again ten seconds later, and nobody has 
 test('AU-3 on a disk without a byte of room the next batches are written all the same, and make room by that', async ({
   skip,
 }) => {
-  const disk = await mountTmpfs(20)
+  const disk = await mountTmpfs(40)
   if ('reason' in disk) return skip(disk.reason)
   onTestFinished(() => disk.end())
   const node = testNode()

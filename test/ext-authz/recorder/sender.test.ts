@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -47,11 +47,20 @@ const late = (id: string): Entry => ({
 /** Sends one batch and gives what is in the store, and the dead letters. */
 async function send(
   entries: readonly Entry[],
-  options: { ended?: number; writer?: (store: MemoryStore) => AuditWriter } = {},
+  options: {
+    ended?: number
+    writer?: (store: MemoryStore) => AuditWriter
+    /** Of the dead letters; one of its own by default. */
+    folder?: string
+    /** Number of the root before. */
+    from?: number
+    prepared?: (store: MemoryStore, folder: string) => void
+  } = {},
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-sender-'))
-  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'sallyport-sender-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const store = new MemoryStore()
+  options.prepared?.(store, folder)
   store.poison = ({ response_headers: headers }) => JSON.stringify(headers)?.includes('poison') ?? false
   const sender = new Sender({
     node: NODE,
@@ -71,7 +80,10 @@ async function send(
   const ended = options.ended === undefined ? [] : [{ node: NODE, before: options.ended }]
   const after = { join: { logTime: 0, endedBefore: 0, openedUntil: 0 }, log: undefined, spools: {} }
   await sender.send(
-    prepare({ node: NODE, from: { number: 0, root: NO_ROOT }, entries, ended, after, madeAt: 1 }, signing),
+    prepare(
+      { node: NODE, from: { number: options.from ?? 0, root: NO_ROOT }, entries, ended, after, madeAt: 1 },
+      signing,
+    ),
   )
   const rows = [...store.rows.values()].map(({ request_id, outcome }) => `${request_id} ${outcome}`).toSorted()
   const letters = readdirSync(folder).filter((name) => /\.(row|late)\.json$/.test(name))
@@ -128,6 +140,51 @@ test('AU-8 a decision of a request whose row is a dead letter does not take that
     outcome: 'completed',
     event_id: decision('a').event,
   })
+})
+
+test('AU-8 while the row is refused again its late completion stays beside it, and both come back later', async () => {
+  const { store, folder } = await send([open('a'), late('a')], { writer: refuseOpen })
+  const again = await replayDeadLetters(folder, refuseOpen(store))
+  expect([again.written, again.kept.map(({ why }) => why)]).toEqual([
+    0,
+    ['no integer (SP000)', 'its row is still a dead letter'],
+  ])
+  expect(await replayDeadLetters(folder, store)).toEqual({ written: 2, kept: [] })
+  expect([...store.rows.values()]).toMatchObject([{ outcome: 'completed', event_id: decision('a').event }])
+})
+
+test('AU-8 a batch that is sent again puts its own refused decision aside again: the letter names the root that is in the store', async () => {
+  const first = await send([{ ...open('a'), sure: false }], { writer: refuseOpen })
+  const [name = ''] = first.letters
+  const rootOf = () => JSON.parse(readFileSync(join(first.folder, name), 'utf8')).root
+  expect(rootOf()).toBe(1)
+  await send([{ ...open('a'), sure: false }], { writer: refuseOpen, folder: first.folder, from: 7 })
+  expect(rootOf()).toBe(8)
+})
+
+test('AU-1 a late completion whose row comes back from the letters meanwhile completes that row', async () => {
+  let replaying: (() => Promise<void>) | undefined
+  const { rows, letters } = await send([open('a'), late('a')], {
+    writer: (store) => ({
+      ...refuseOpen(store),
+      write: async (batch) => {
+        if (batch.rows.length > 0) return refuseOpen(store).write(batch)
+        // Replay commits the row between the refusal of the late completion and what becomes of it.
+        return store.write(batch).catch(async (error) => {
+          await replaying?.()
+          throw error
+        })
+      },
+    }),
+    prepared: (store, folder) => {
+      replaying = async () => {
+        replaying = undefined
+        await replayDeadLetters(folder, store)
+      }
+    },
+  })
+  expect(rows).toEqual(['a completed'])
+  expect(letters).toEqual([])
 })
 
 test('AU-8 a batch of which nothing can be written leaves its root and its letters', async () => {
