@@ -10,7 +10,7 @@ import { join } from 'node:path'
 export const WORKER_FLAGS = [
   '--disable-warning=ExperimentalWarning',
   '--max-semi-space-size=4',
-  '--heap-growing-percent=40',
+  '--heap-growing-percent=25',
   '--no-allocation-site-pretenuring',
 ] as const
 
