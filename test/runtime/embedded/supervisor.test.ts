@@ -107,7 +107,7 @@ test('stop leaves no process: no child, no grandchild, none that ignores SIGTERM
   ])
   await ready
   const leaders = ['parent', 'stubborn'].map((name) => part(name).pid() ?? 0)
-  expect(leaders.map((leader) => descendantsInSession(leader).length > 1)).toEqual([true, true])
+  await until('both to have children', () => leaders.every((leader) => descendantsInSession(leader).length > 1))
   const started = Date.now()
   await stop()
   expect(Date.now() - started).toBeLessThan(5_000)
@@ -185,7 +185,8 @@ test('parts do not outlive a supervisor that is killed', async () => {
   const killed = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void killed.kill('SIGKILL'))
   const orphan = Number(await new Promise((resolve) => killed.stdout.once('data', resolve)))
-  expect(descendantsInSession(orphan)).toHaveLength(2)
+  // The part counts as ready before its shell has started anything.
+  await until('its parts to be there', () => descendantsInSession(orphan).length === 2)
   killed.kill('SIGKILL')
   await until('its parts to be gone', () => descendantsInSession(orphan).length === 0)
 })
