@@ -8,6 +8,7 @@ import { type Mended, mend } from './mend.ts'
 import type { SpoolState } from './state.ts'
 import { Syncing } from './syncing.ts'
 import { Telling, type Told } from './telling.ts'
+import { Turn } from './turn.ts'
 
 /** How a worker's spool is opened. `boot` is unlike that of every other opening; the folder is this worker's own, made when missing. */
 export interface SpoolOptions extends JournalOptions {
@@ -39,16 +40,13 @@ export class Spool {
   readonly #journal: Journal
   readonly #syncing: Syncing
   readonly #telling: Telling
+  readonly #turn = new Turn(() => this.#flush())
   readonly #raise: (facts: { code: string; err: unknown }) => void
   readonly #looking: NodeJS.Timeout
   readonly #errors = new Map<string, number>()
   readonly #tornBytes: number
   /** Of the records that are not written yet. */
   #told: Told[] = []
-  /** Records of this turn of the event loop. */
-  #inTurn = 0
-  /** Whether the turn before had one record only. */
-  #alone = false
   #failure: Failure | undefined
   /** Epoch ms of the oldest write that is not synced. */
   #oldest = 0
@@ -152,23 +150,12 @@ export class Spool {
   #add(kind: 'decision' | 'note', json: string, told: Told): boolean {
     if (!this.#journal.add(kind, json)) return false
     this.#told.push(told)
-    this.#inTurn += 1
-    if (this.#inTurn === 1) {
-      setImmediate(this.#turnEnds)
-      // Where requests come one at a time nobody else's record is worth waiting for: to the turn's end it is a tenth of an answer's time.
-      if (this.#alone) queueMicrotask(this.#flush)
-    }
+    this.#turn.added()
     return true
   }
 
-  readonly #turnEnds = (): void => {
-    this.#alone = this.#inTurn === 1
-    this.#inTurn = 0
-    this.#flush()
-  }
-
   /** Writes what there is, and tells. */
-  readonly #flush = (): void => {
+  #flush(): void {
     const told = this.#told
     if (told.length === 0) return
     this.#told = []

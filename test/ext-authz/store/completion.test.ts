@@ -2,28 +2,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type AuditRow, COMPLETION_COLUMNS } from '../../../ext-authz/store/audit-row.ts'
 import type { LateCompletion } from '../../../ext-authz/store/batch.ts'
 import { NO_SUCH_ROW, NOT_OPEN, RowRefused } from '../../../ext-authz/store/errors.ts'
-import { openMaintainer } from '../../../ext-authz/store/maintainer.ts'
-import { type AuditReader, openReader } from '../../../ext-authz/store/reader.ts'
-import { type AuditWriter, openWriter } from '../../../ext-authz/store/writer.ts'
-import { type AuditDatabase, startAuditDatabase } from './database.ts'
+import type { AuditReader } from '../../../ext-authz/store/reader.ts'
+import type { AuditWriter } from '../../../ext-authz/store/writer.ts'
+import { type AuditStore, startAuditStore } from './database.ts'
 import { batchOf, completionOf, fullRow, NOON, openRow } from './rows.ts'
 
-let database: AuditDatabase
+let store: AuditStore
 let writer: AuditWriter
 let reader: AuditReader
 
 beforeAll(async () => {
-  database = await startAuditDatabase()
-  await openMaintainer(database.urls.maintainer).ensure(NOON)
-  writer = openWriter(database.urls.writer)
-  reader = openReader(database.urls.reader)
+  store = await startAuditStore()
+  ;({ writer, reader } = store)
 })
 
-afterAll(async () => {
-  writer?.close()
-  await reader?.close()
-  await database?.postgres.end()
-})
+afterAll(() => store?.end())
 
 const stored = async (row: AuditRow) =>
   (await reader.search({ request: row.request_id }, { role: 'admin' }, 10)).find(({ id }) => id === row.id)

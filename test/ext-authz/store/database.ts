@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { ensureLogins, type LoginUrls } from '../../../ext-authz/store/logins.ts'
+import { openMaintainer } from '../../../ext-authz/store/maintainer.ts'
 import { migrate } from '../../../ext-authz/store/migrate.ts'
+import { type AuditReader, openReader } from '../../../ext-authz/store/reader.ts'
+import { type AuditWriter, openWriter } from '../../../ext-authz/store/writer.ts'
 import { Secret } from '../../../runtime/secret.ts'
 import { startPostgres, type TestPostgres } from '../../support/postgres.ts'
+import { NOON } from './rows.ts'
 
 /** A PostgreSQL with the audit's tables and its three logins. */
 export interface AuditDatabase {
@@ -20,6 +24,32 @@ export async function startAuditDatabase(): Promise<AuditDatabase> {
   await migrate(owner)
   await ensureLogins(owner, urls)
   return { postgres, owner, urls }
+}
+
+/** A database with the months around {@link NOON}, and who writes and reads it. */
+export interface AuditStore {
+  readonly database: AuditDatabase
+  readonly writer: AuditWriter
+  readonly reader: AuditReader
+  end(): Promise<void>
+}
+
+/** Starts one; `connections` of the reader. */
+export async function startAuditStore(connections = 4): Promise<AuditStore> {
+  const database = await startAuditDatabase()
+  await openMaintainer(database.urls.maintainer).ensure(NOON)
+  const writer = openWriter(database.urls.writer)
+  const reader = openReader(database.urls.reader, { connections })
+  return {
+    database,
+    writer,
+    reader,
+    end: async () => {
+      writer.close()
+      await reader.close()
+      await database.postgres.end()
+    },
+  }
 }
 
 /** URLs of three logins on the server of `ownerUrl`, with fresh passwords. */

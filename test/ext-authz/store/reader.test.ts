@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RowRefused, StoreAway } from '../../../ext-authz/store/errors.ts'
 import type { AuditFilter } from '../../../ext-authz/store/filter.ts'
-import { openMaintainer } from '../../../ext-authz/store/maintainer.ts'
 import { type AuditReader, openReader } from '../../../ext-authz/store/reader.ts'
-import { type AuditWriter, openWriter } from '../../../ext-authz/store/writer.ts'
+import type { AuditWriter } from '../../../ext-authz/store/writer.ts'
 import { Secret } from '../../../runtime/secret.ts'
-import { type AuditDatabase, all, asOwner, startAuditDatabase } from './database.ts'
+import { type AuditDatabase, type AuditStore, all, asOwner, startAuditStore } from './database.ts'
 import { batchOf, fullRow, NOON, openRow, rootOf } from './rows.ts'
 
 const ADMIN = { role: 'admin' } as const
@@ -16,23 +15,18 @@ const ROWS = Array.from({ length: 1_201 }, (_, index) =>
 )
 const [first] = ROWS
 
+let store: AuditStore
 let database: AuditDatabase
 let writer: AuditWriter
 let reader: AuditReader
 
 beforeAll(async () => {
-  database = await startAuditDatabase()
-  await openMaintainer(database.urls.maintainer).ensure(NOON)
-  writer = openWriter(database.urls.writer)
-  reader = openReader(database.urls.reader, { connections: 2 })
+  store = await startAuditStore(2)
+  ;({ database, writer, reader } = store)
   await writer.write(batchOf({ rows: ROWS }))
 })
 
-afterAll(async () => {
-  writer?.close()
-  await reader?.close()
-  await database?.postgres.end()
-})
+afterAll(() => store?.end())
 
 const found = async (filter: AuditFilter) => (await reader.search(filter, ADMIN, 100)).map(({ endpoint }) => endpoint)
 

@@ -2,10 +2,9 @@ import type { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { StoreAway } from '../../../ext-authz/store/errors.ts'
 import type { Viewer } from '../../../ext-authz/store/filter.ts'
-import { openMaintainer } from '../../../ext-authz/store/maintainer.ts'
-import { type AuditReader, openReader } from '../../../ext-authz/store/reader.ts'
-import { type AuditWriter, openWriter } from '../../../ext-authz/store/writer.ts'
-import { type AuditDatabase, all, as, asOwner, startAuditDatabase } from './database.ts'
+import type { AuditReader } from '../../../ext-authz/store/reader.ts'
+import type { AuditWriter } from '../../../ext-authz/store/writer.ts'
+import { type AuditDatabase, type AuditStore, all, as, asOwner, startAuditStore } from './database.ts'
 import { batchOf, fullRow, NOON, openRow } from './rows.ts'
 
 const PARTITION = 'sallyport.gateway_audit_logs_2026_11'
@@ -23,23 +22,18 @@ const ROWS = [
   openRow({ endpoint: '/open', user_id: 'u9', customer_id: 'c9' }),
 ]
 
+let store: AuditStore
 let database: AuditDatabase
 let writer: AuditWriter
 let reader: AuditReader
 
 beforeAll(async () => {
-  database = await startAuditDatabase()
-  await openMaintainer(database.urls.maintainer).ensure(NOON)
-  writer = openWriter(database.urls.writer)
-  reader = openReader(database.urls.reader, { connections: 1 })
+  store = await startAuditStore(1)
+  ;({ database, writer, reader } = store)
   await writer.write(batchOf({ rows: ROWS }))
 })
 
-afterAll(async () => {
-  writer?.close()
-  await reader?.close()
-  await database?.postgres.end()
-})
+afterAll(() => store?.end())
 
 const seen = async (viewer: Viewer) => (await reader.search({}, viewer, 100)).map(({ endpoint }) => endpoint).toSorted()
 

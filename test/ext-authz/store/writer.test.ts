@@ -7,27 +7,22 @@ import { type AuditReader, openReader } from '../../../ext-authz/store/reader.ts
 import { type AuditWriter, openWriter } from '../../../ext-authz/store/writer.ts'
 import { Secret } from '../../../runtime/secret.ts'
 import { until } from '../../support/until.ts'
-import { type AuditDatabase, all, asOwner, startAuditDatabase } from './database.ts'
+import { type AuditDatabase, type AuditStore, all, asOwner, startAuditStore } from './database.ts'
 import { batchOf, fullRow, NOON, openRow, rootOf } from './rows.ts'
 
 const ADMIN = { role: 'admin' } as const
 
+let store: AuditStore
 let database: AuditDatabase
 let writer: AuditWriter
 let reader: AuditReader
 
 beforeAll(async () => {
-  database = await startAuditDatabase()
-  await openMaintainer(database.urls.maintainer).ensure(NOON)
-  writer = openWriter(database.urls.writer)
-  reader = openReader(database.urls.reader)
+  store = await startAuditStore()
+  ;({ database, writer, reader } = store)
 })
 
-afterAll(async () => {
-  writer?.close()
-  await reader?.close()
-  await database?.postgres.end()
-})
+afterAll(() => store?.end())
 
 const stored = (request: string | undefined) => reader.search({ request }, ADMIN, 10)
 
