@@ -40,7 +40,7 @@ export async function inject(
   const started = performance.now()
   const last = new Map<string, Promise<void>>()
   for (const fault of plan) {
-    await pause(Math.max(0, started + fault.atMs - performance.now()), undefined, { signal }).catch(() => undefined)
+    await pauseUntil(started + fault.atMs, signal)
     if (signal.aborted) break
     const one = async () => {
       try {
@@ -55,6 +55,13 @@ export async function inject(
   }
   await Promise.all(last.values())
   return done
+}
+
+/** Until `performance.now()` is there, or the run is ended: a timer may fire a fraction of a millisecond early. */
+async function pauseUntil(moment: number, signal: AbortSignal): Promise<void> {
+  for (let left = moment - performance.now(); left > 0 && !signal.aborted; left = moment - performance.now()) {
+    await pause(Math.ceil(left), undefined, { signal }).catch(() => undefined)
+  }
 }
 
 interface Making {
