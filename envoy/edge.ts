@@ -30,15 +30,10 @@ export const EDGE = {
   /** One Check, its retries included; past it the answer is 503 (AZ-7). */
   authorizationMs: 2_000,
   /**
-   * Retries of a Check on another worker; a Check is idempotent (design.md §3). With two workers and one dead, a try on the other
-   * that is late leaves only the dead one, so more than two.
+   * One try of a Check; the bootstrap says when another follows. A worker that starts on a busy machine of two cores was seen to hold
+   * up the other for over 300 ms.
    */
-  authorizationRetries: 5,
-  /**
-   * Back-off before a Check is retried; `maxMs` is also the time of each try, because Envoy takes it for both. A worker that starts
-   * on a busy machine of two cores was seen to hold up the other for over 300 ms.
-   */
-  authorizationBackOff: { baseMs: 10, maxMs: 500 },
+  authorizationTryMs: 500,
 } as const
 
 /** The cluster of Envoy's bootstrap that reaches our workers; its sockets are pod-local, so no snapshot carries it. */

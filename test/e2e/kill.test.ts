@@ -63,11 +63,15 @@ test('facts/envoy.md §5 kill -9 of a worker under load, three times: no request
   expect(report.sent).toBeGreaterThan(50)
 })
 
-test('a stopped worker (SIGSTOP) under load fails no request', async () => {
+test('a stopped worker (SIGSTOP) under load fails no request: what it does not answer, the other does', async () => {
   const load = await loaded()
   const [victim] = workers()
   if (victim === undefined) throw new Error('no worker')
   process.kill(victim, 'SIGSTOP')
+  const statuses = await Promise.all(
+    Array.from({ length: 20 }, () => gateway.request('/api/cp/v1/agents', { as: 'paying' })),
+  )
+  expect(new Set(statuses.map(({ status }) => status))).toEqual(new Set([200]))
   await until('Envoy to see it as unhealthy', async () =>
     /health_flags::\/failed_active_hc/.test(await gateway.admin('/clusters')),
   )

@@ -25,16 +25,13 @@ export function earlyHeaders(trustedHops: number) {
 }
 
 function removals(trustedHops: number): HeaderMutation[] {
-  return [
-    ...IDENTITY_HEADERS.map(remove),
-    ...IDENTITY_PREFIXES.map(removePrefix),
-    ...OVERRIDE_HEADERS.map(remove),
-    ...ORIGIN_HEADERS.map(remove),
-    ...ORIGIN_PREFIXES.map(removePrefix),
-    removeMatching(ODD_NAME_PATTERN),
-    // With proxies in front, Envoy counts from the right end of this list and trusts only what they added (ID-13).
-    ...(trustedHops === 0 ? [removePrefix(FORWARDED_PREFIX)] : []),
-  ]
+  // With proxies in front, Envoy counts from the right end of x-forwarded-for and trusts only what they added (ID-13).
+  const prefixes = [...IDENTITY_PREFIXES, ...ORIGIN_PREFIXES, ...(trustedHops === 0 ? [FORWARDED_PREFIX] : [])]
+  // Each removal costs every request; a name that a prefix covers needs none of its own.
+  const names = [...IDENTITY_HEADERS, ...OVERRIDE_HEADERS, ...ORIGIN_HEADERS].filter(
+    (name) => !prefixes.some((prefix) => name.startsWith(prefix)),
+  )
+  return [...names.map(remove), ...prefixes.map(removePrefix), removeMatching(ODD_NAME_PATTERN)]
 }
 
 const IDS: readonly HeaderMutation[] = [

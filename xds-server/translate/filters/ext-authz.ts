@@ -1,9 +1,10 @@
 import { AUDITED_HEADERS, CHECKED_HEADERS, EDGE, EXT_AUTHZ_CLUSTER, TARGET_HEADER } from '../../../envoy/edge.ts'
 import { POLICY_KEY, policyText, type RoutePolicy } from '../../../policies/policy.ts'
 import { type AnyMessage, any } from '../../../protos/any.ts'
-import { previousHosts } from '../retries.ts'
-import { duration, wrapped } from '../values.ts'
+import { duration } from '../values.ts'
 import type { EdgeFilter } from './filter.ts'
+
+const oneTry = duration(EDGE.authorizationTryMs)
 
 /** Asks ext-authz about every request; each value is one that facts/envoy.md §5 tried. */
 export const extAuthz: EdgeFilter = {
@@ -14,15 +15,9 @@ export const extAuthz: EdgeFilter = {
         // Nobody there reads x-envoy-internal and x-forwarded-for.
         envoy_grpc: { cluster_name: EXT_AUTHZ_CLUSTER, skip_envoy_headers: true },
         timeout: duration(EDGE.authorizationMs),
-        retry_policy: {
-          num_retries: wrapped(EDGE.authorizationRetries),
-          retry_on: 'connect-failure,refused-stream,unavailable,reset,reset-before-request',
-          retry_back_off: {
-            base_interval: duration(EDGE.authorizationBackOff.baseMs),
-            max_interval: duration(EDGE.authorizationBackOff.maxMs),
-          },
-          ...previousHosts(),
-        },
+        // Only the time of each try, as which Envoy takes the longest back-off. The rest is the cluster's policy (envoy/bootstrap.yaml),
+        // whose own `per_try_timeout` Checks do not heed (tried with 1.40).
+        retry_policy: { retry_back_off: { base_interval: oneTry, max_interval: oneTry } },
       },
       transport_api_version: 'V3',
       failure_mode_allow: false,
