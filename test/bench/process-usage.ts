@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** `getconf CLK_TCK` on every Linux that runs Envoy: a figure over some seconds is good to 10 ms. */
 const TICKS_PER_SECOND = 100
@@ -13,6 +13,18 @@ export function cpuSeconds(pid: number): number {
 export function cpuSecondsOfEnded(pid: number): number {
   const [, , user = Number.NaN, system = Number.NaN] = ticks(pid)
   return (user + system) / TICKS_PER_SECOND
+}
+
+/**
+ * CPU time of the threads that a process has now, user and system, in µs. Finer than {@link cpuSeconds}, for short stretches; a thread
+ * that ends takes its time with it.
+ */
+export function cpuMicros(pid: number): number {
+  const folder = `/proc/${pid}/task`
+  const nanos = readdirSync(folder).map((thread) =>
+    Number(readFileSync(`${folder}/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  )
+  return nanos.reduce((sum, one) => sum + one, 0) / 1000
 }
 
 function ticks(pid: number): number[] {

@@ -15,8 +15,8 @@ test('p99 of a hundred values is the last, p50 of one value that value', () => {
   expect([quantile(hundred, 0.99), quantile(hundred, 0.5), quantile([7], 0.5)]).toEqual([100, 51, 7])
 })
 
-test('over eight rounds each of four variants runs twice at each place', () => {
-  const places = Array.from({ length: 8 }, (_, round) => orderOf(round, ['A', 'B', 'C', 'D']).indexOf('C'))
+test('over eight slices each of four variants runs twice at each place', () => {
+  const places = Array.from({ length: 8 }, (_, slice) => orderOf(slice, ['A', 'B', 'C', 'D']).indexOf('C'))
   expect(places.toSorted()).toEqual([0, 0, 1, 1, 2, 2, 3, 3])
 })
 

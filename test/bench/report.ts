@@ -1,5 +1,5 @@
 import { machine, table } from './markdown.ts'
-import { CONNECTIONS, LATENCY_SECONDS, type Measured, WARM_UP_SECONDS } from './rounds.ts'
+import { CONNECTIONS, LATENCY_SECONDS, type Measured, SETTLE_MS, SLICE_SECONDS, WARM_UP_SECONDS } from './rounds.ts'
 import { type Spread, spread } from './statistics.ts'
 import { keysOf, VARIANTS, type VariantKey } from './variants.ts'
 
@@ -57,8 +57,9 @@ own authorizer (one process); all are up, one at a time has load.
 - **D** ext-authz with the memo off: every token is verified on every request.
 ${against === undefined ? '' : `- **P** ext-authz and edge of another checkout, ${against}.\n`}
 RS256 tokens: 10,000 that come again and again (each was seen once before the first round), and in 5 % of the requests one that was never
-seen before. A round is, for each variant: ${WARM_UP_SECONDS} s of warm-up, ${seconds} s with ${CONNECTIONS} connections, ${LATENCY_SECONDS} s with one. The order rotates
-and reverses. Every answer must be 200. CPU is user and system time from /proc, which counts in steps of 10 ms.`
+seen before. A round is, for each variant: ${WARM_UP_SECONDS} s of warm-up, ${seconds} s with ${CONNECTIONS} connections, ${LATENCY_SECONDS} s with one. The last two come in slices
+of ${SLICE_SECONDS} s between which the variants take turns, in an order that rotates and reverses. Every answer must be 200. CPU is the time of all
+threads from /proc, that of the ${SETTLE_MS} ms after a slice included.`
 }
 
 function medians(run: Run): string {

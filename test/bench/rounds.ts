@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { BENCH_PATH } from './envoy-config.ts'
 import { type LoadResult, runLoad } from './load.ts'
-import { cpuSeconds, residentMb } from './process-usage.ts'
+import { cpuMicros, residentMb } from './process-usage.ts'
 import { quantile } from './statistics.ts'
 import type { Variant, VariantKey } from './variants.ts'
 
@@ -9,6 +10,10 @@ export const CONNECTIONS = 32
 /** Lengths of the parts whose length nobody chooses, s. */
 export const WARM_UP_SECONDS = 1
 export const LATENCY_SECONDS = 2
+/** Variants take turns of this length: a neighbour that slows the machine for a while then slows all of them (docs/benchmarks.md). */
+export const SLICE_SECONDS = 0.5
+/** What a variant puts off (a sync, a log flush) is done after this, and counts as its own. */
+export const SETTLE_MS = 120
 
 /** What one variant did in one round. */
 export interface Measured {
@@ -32,32 +37,61 @@ export interface Contender {
   readonly nextHeader: () => string
 }
 
-/** Order of a round: every other one is the reverse of the one before, and each pair starts one further, so that places are shared. */
-export function orderOf<T>(round: number, items: readonly T[]): T[] {
-  const from = Math.floor(round / 2) % items.length
+/** Order of a slice: every other one is the reverse of the one before, and each pair starts one further, so that places are shared. */
+export function orderOf<T>(slice: number, items: readonly T[]): T[] {
+  const from = Math.floor(slice / 2) % items.length
   const rotated = [...items.slice(from), ...items.slice(0, from)]
-  return round % 2 === 0 ? rotated : rotated.reverse()
+  return slice % 2 === 0 ? rotated : rotated.reverse()
 }
 
-/** One variant's part of one round: warm-up, throughput, latency. An answer that is not 200 fails the run. */
-export async function measure({ variant, nextHeader }: Contender, seconds: number): Promise<Measured> {
-  const load = async (connections: number, duration: number) =>
-    allGood(
-      variant,
-      await runLoad({ port: variant.port, path: BENCH_PATH, connections, seconds: duration, nextHeader }),
-    )
-  await load(CONNECTIONS, WARM_UP_SECONDS)
+/** What a variant did in the slices of a round so far. */
+interface Sum {
+  readonly contender: Contender
+  requests: number
+  seconds: number
+  envoyMicros: number
+  authorizerMicros: number
+  readonly latencies: number[]
+}
+
+/** One round: warm-up, then throughput and latency in slices that alternate. An answer that is not 200 fails the run. */
+export async function playRound(contenders: readonly Contender[], seconds: number): Promise<Measured[]> {
+  for (const contender of contenders) await load(contender, CONNECTIONS, WARM_UP_SECONDS)
+  const sums = contenders.map(
+    (contender): Sum => ({ contender, requests: 0, seconds: 0, envoyMicros: 0, authorizerMicros: 0, latencies: [] }),
+  )
+  for (let slice = 0; slice < seconds / SLICE_SECONDS; slice++) {
+    for (const sum of orderOf(slice, sums)) await busySlice(sum)
+  }
+  for (let slice = 0; slice < LATENCY_SECONDS / SLICE_SECONDS; slice++) {
+    for (const { contender, latencies } of orderOf(slice, sums)) {
+      for (const latency of (await load(contender, 1, SLICE_SECONDS)).latencies) latencies.push(latency)
+    }
+  }
+  return sums.map(measured)
+}
+
+async function busySlice(sum: Sum): Promise<void> {
+  const { variant } = sum.contender
   const before = usage(variant)
-  const busy = await load(CONNECTIONS, seconds)
+  const { requests, seconds } = await load(sum.contender, CONNECTIONS, SLICE_SECONDS)
+  await pause(SETTLE_MS)
   const after = usage(variant)
-  const alone = await load(1, LATENCY_SECONDS)
+  sum.requests += requests
+  sum.seconds += seconds
+  sum.envoyMicros += after.envoy - before.envoy
+  sum.authorizerMicros += after.authorizer - before.authorizer
+}
+
+function measured({ contender: { variant }, requests, seconds, latencies, ...cpu }: Sum): Measured {
+  const sorted = latencies.toSorted((a, b) => a - b)
   return {
     key: variant.key,
-    requestsPerSecond: busy.requests / busy.seconds,
-    envoyMicros: ((after.envoy - before.envoy) / busy.requests) * 1e6,
-    authorizerMicros: ((after.authorizer - before.authorizer) / busy.requests) * 1e6,
-    p50: quantile(alone.latencies, 0.5),
-    p99: quantile(alone.latencies, 0.99),
+    requestsPerSecond: requests / seconds,
+    envoyMicros: cpu.envoyMicros / requests,
+    authorizerMicros: cpu.authorizerMicros / requests,
+    p50: quantile(sorted, 0.5),
+    p99: quantile(sorted, 0.99),
     envoyMb: residentMb(variant.envoy),
     authorizerMb: variant.authorizer === undefined ? Number.NaN : residentMb(variant.authorizer),
   }
@@ -70,8 +104,12 @@ export async function acquaint(variant: Variant, nextHeader: () => string, reque
   if (sent < requests) throw new Error(`${variant.key}: only ${sent} of ${requests} first requests within a minute`)
 }
 
+async function load({ variant, nextHeader }: Contender, connections: number, seconds: number): Promise<LoadResult> {
+  return allGood(variant, await runLoad({ port: variant.port, path: BENCH_PATH, connections, seconds, nextHeader }))
+}
+
 function usage({ envoy, authorizer }: Variant) {
-  return { envoy: cpuSeconds(envoy), authorizer: authorizer === undefined ? Number.NaN : cpuSeconds(authorizer) }
+  return { envoy: cpuMicros(envoy), authorizer: authorizer === undefined ? Number.NaN : cpuMicros(authorizer) }
 }
 
 function allGood({ key }: Variant, result: LoadResult): LoadResult {

@@ -14,8 +14,8 @@ import {
   type Contender,
   LATENCY_SECONDS,
   type Measured,
-  measure,
   orderOf,
+  playRound,
   WARM_UP_SECONDS,
 } from './rounds.ts'
 import { KNOWN, TokenMix } from './tokens.ts'
@@ -119,8 +119,7 @@ async function startAll(stage: Stage, tokens: TokenMix): Promise<Contender[]> {
 async function play(contenders: readonly Contender[], rounds: number, seconds: number): Promise<Measured[][]> {
   const played: Measured[][] = []
   for (let round = 0; round < rounds; round++) {
-    const measured: Measured[] = []
-    for (const contender of orderOf(round, contenders)) measured.push(await measure(contender, seconds))
+    const measured = await playRound(orderOf(round, contenders), seconds)
     say(
       `round ${round + 1} of ${rounds}: ${measured.map(({ key, authorizerMicros: us }) => `${key} ${us.toFixed(1)} µs`).join(', ')}`,
     )
