@@ -1,4 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import {
+  IDENTITY_HEADERS,
+  IDENTITY_PREFIXES,
+  ORIGIN_HEADERS,
+  ORIGIN_PREFIXES,
+  OVERRIDE_HEADERS,
+} from '../../../envoy/edge.ts'
 import type { CompiledListener } from '../../../policies/compile.ts'
 import { Secret } from '../../../runtime/secret.ts'
 import { LISTENER, ROUTES, SECRET, type Snapshot } from '../../../xds-server/snapshot.ts'
@@ -71,10 +78,30 @@ describe('ID-13 who the client is', () => {
     const public_ = text(snapshotFor({ trustedHops }), LISTENER, 'public')
     expect(public_.includes('"prefix":"x-forwarded",')).toBe(removed)
     expect(public_).toContain(`"xff_num_trusted_hops":${trustedHops}`)
-    expect(public_).toContain('"remove":"x-forwarded-host"')
     expect(public_).not.toContain('internal_address_config')
   })
+
+  test.each([0, 1])(
+    'ID-7 AZ-4 with %i trusted proxies every listed name is removed, by name or by its beginning',
+    (trustedHops) => {
+      const removed = removedNames(text(snapshotFor({ trustedHops }), LISTENER, 'public'))
+      const listed = [...IDENTITY_HEADERS, ...OVERRIDE_HEADERS, ...ORIGIN_HEADERS]
+      expect(
+        listed.filter((name) => !removed.names.has(name) && !removed.prefixes.some((one) => name.startsWith(one))),
+      ).toEqual([])
+      expect(removed.prefixes).toEqual(expect.arrayContaining([...IDENTITY_PREFIXES, ...ORIGIN_PREFIXES]))
+    },
+  )
 })
+
+/** What a listener removes before anything reads it. */
+function removedNames(listenerText: string) {
+  const early = /"early_header_mutation_extensions":\[(.*?)\]\}\}\]/.exec(listenerText)?.[1] ?? ''
+  return {
+    names: new Set([...early.matchAll(/"remove":"([^"]+)"/g)].map(([, name]) => name)),
+    prefixes: [...early.matchAll(/"prefix":"([^"]+)"/g)].map(([, prefix]) => prefix ?? ''),
+  }
+}
 
 test('an edit of a route changes no listener, so no connection is drained', () => {
   const one = snapshotFor({ tls: TLS })
