@@ -3,7 +3,7 @@ import { CONNECTIONS, LATENCY_SECONDS, type Measured, SETTLE_MS, SLICE_SECONDS, 
 import { type Spread, spread } from './statistics.ts'
 import { keysOf, VARIANTS, type VariantKey } from './variants.ts'
 
-/** What a run measured: per round what each variant did, in the order in which they ran. */
+/** What a run measured: per round what each variant did, in the order of its warm-up. */
 export interface Run {
   readonly rounds: readonly (readonly Measured[])[]
   readonly seconds: number
@@ -59,7 +59,7 @@ ${against === undefined ? '' : `- **P** ext-authz and edge of another checkout, 
 RS256 tokens: 10,000 that come again and again (each was seen once before the first round), and in 5 % of the requests one that was never
 seen before. A round is, for each variant: ${WARM_UP_SECONDS} s of warm-up, ${seconds} s with ${CONNECTIONS} connections, ${LATENCY_SECONDS} s with one. The last two come in slices
 of ${SLICE_SECONDS} s between which the variants take turns, in an order that rotates and reverses. Every answer must be 200. CPU is the time of all
-threads from /proc, that of the ${SETTLE_MS} ms after a slice included.`
+threads from /proc, that of the ${SETTLE_MS} ms after a slice included, as is the opening of its ${CONNECTIONS} connections.`
 }
 
 function medians(run: Run): string {

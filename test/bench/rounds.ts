@@ -10,9 +10,9 @@ export const CONNECTIONS = 32
 /** Lengths of the parts whose length nobody chooses, s. */
 export const WARM_UP_SECONDS = 1
 export const LATENCY_SECONDS = 2
-/** Variants take turns of this length: a neighbour that slows the machine for a while then slows all of them (docs/benchmarks.md). */
+/** Variants take turns of this length: what slows the machine for a while then slows all of them. */
 export const SLICE_SECONDS = 0.5
-/** What a variant puts off (a sync, a log flush) is done after this, and counts as its own. */
+/** What a variant puts off (a sync, a log flush) is done after this; it counts as its own and falls into nobody else's slice. */
 export const SETTLE_MS = 120
 
 /** What one variant did in one round. */
@@ -26,7 +26,7 @@ export interface Measured {
   /** With one connection, ms. */
   readonly p50: number
   readonly p99: number
-  /** Resident memory just after the load, MB. */
+  /** Resident memory at the end of the round, MB. */
   readonly envoyMb: number
   readonly authorizerMb: number
 }
@@ -75,7 +75,6 @@ async function busySlice(sum: Sum): Promise<void> {
   const { variant } = sum.contender
   const before = usage(variant)
   const { requests, seconds } = await load(sum.contender, CONNECTIONS, SLICE_SECONDS)
-  await pause(SETTLE_MS)
   const after = usage(variant)
   sum.requests += requests
   sum.seconds += seconds
@@ -105,7 +104,9 @@ export async function acquaint(variant: Variant, nextHeader: () => string, reque
 }
 
 async function load({ variant, nextHeader }: Contender, connections: number, seconds: number): Promise<LoadResult> {
-  return allGood(variant, await runLoad({ port: variant.port, path: BENCH_PATH, connections, seconds, nextHeader }))
+  const result = await runLoad({ port: variant.port, path: BENCH_PATH, connections, seconds, nextHeader })
+  await pause(SETTLE_MS)
+  return allGood(variant, result)
 }
 
 function usage({ envoy, authorizer }: Variant) {

@@ -68,14 +68,18 @@ test('a stopped worker (SIGSTOP) under load fails no request: what it does not a
   const [victim] = workers()
   if (victim === undefined) throw new Error('no worker')
   process.kill(victim, 'SIGSTOP')
-  const statuses = await Promise.all(
-    Array.from({ length: 20 }, () => gateway.request('/api/cp/v1/agents', { as: 'paying' })),
-  )
-  expect(new Set(statuses.map(({ status }) => status))).toEqual(new Set([200]))
-  await until('Envoy to see it as unhealthy', async () =>
-    /health_flags::\/failed_active_hc/.test(await gateway.admin('/clusters')),
-  )
-  process.kill(victim, 'SIGCONT')
+  try {
+    // Before it goes on: without a time for each try these would wait for it.
+    const answered = await Promise.all(
+      Array.from({ length: 20 }, () => gateway.request('/api/cp/v1/agents', { as: 'paying' })),
+    )
+    expect(new Set(answered.map(({ status }) => status))).toEqual(new Set([200]))
+    await until('Envoy to see it as unhealthy', async () =>
+      /health_flags::\/failed_active_hc/.test(await gateway.admin('/clusters')),
+    )
+  } finally {
+    process.kill(victim, 'SIGCONT')
+  }
   await until(
     'Envoy to see all as healthy',
     async () => !/health_flags::\/failed_active_hc/.test(await gateway.admin('/clusters')),

@@ -34,6 +34,14 @@ test('the ext-authz cluster has one pipe per worker and the settings that lose n
   )
   expect(authz.circuit_breakers.thresholds[0].max_retries).toBe(1000)
   expect(authz.health_checks[0]).toMatchObject({ interval: '0.5s', grpc_health_check: {} })
+  const options = authz.typed_extension_protocol_options['envoy.extensions.upstreams.http.v3.HttpProtocolOptions']
+  expect(options.retry_policy).toMatchObject({
+    num_retries: 5,
+    retry_on: 'connect-failure,refused-stream,unavailable,reset,reset-before-request',
+    retry_back_off: { base_interval: '0.01s' },
+    retry_host_predicate: [{ name: 'envoy.retry_host_predicates.previous_hosts' }],
+    host_selection_retry_max_attempts: 5,
+  })
   expect(xds.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address).toEqual({
     address: '127.0.0.1',
     port_value: 18_000,
