@@ -30,9 +30,9 @@ const REWRITE_EVERY_MS = 1000
 const CLOSING_ROUNDS = 5
 
 /**
- * A worker's decisions on disk before they are answered (AU-1): one write per turn of the event loop (two where the turn before had but
- * one record), segments that rotate, a chain of
- * hashes over all of them. Only `open` throws: what cannot be written is told so, and a spool that cannot write tries again by itself.
+ * A worker's decisions on disk before they are answered (AU-1): written together or at once (turn.ts), in segments that rotate, with a
+ * chain of hashes over all of them. Only `open` throws: what cannot be written is told so, and a spool that cannot write tries again by
+ * itself.
  */
 export class Spool {
   readonly #options: SpoolOptions
